@@ -1,0 +1,123 @@
+"""`python -m baselines`: the commands on the files of runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from baselines.accept import Refused, Request, accept
+from baselines.compare import compare
+from baselines.listing import listing
+from baselines.results import RUNS
+from baselines.run_file import JOURNAL_NAME, RunFileError, newest_run, recover
+from baselines.store import MACHINES
+
+
+def folder_of(run: Path | None) -> Path:
+    """The folder of the run that was named: itself, or that of a file in it; the newest when none was named."""
+    if run is None:
+        return newest_run(RUNS)
+    return run.parent if run.is_file() else run
+
+
+def recover_command(arguments: argparse.Namespace) -> str:
+    """Builds run.json from a journal and says what is in it."""
+    folder = folder_of(arguments.run)
+    path, count = recover(folder)
+    if count == 0:
+        raise RunFileError(f"{folder / JOURNAL_NAME}: no benchmark had finished; {path} is empty")
+    return f"{path}: {count} finished benchmark{'s' * (count != 1)}"
+
+
+def accept_command(arguments: argparse.Namespace) -> str:
+    """Accepts runs into the baseline and says what changed."""
+    words = (word.strip() for word in (arguments.only or "").split(","))
+    only = tuple(word for word in words if word)
+    if arguments.only is not None and not only:
+        raise Refused(["--only names no benchmark; name them by id: --only ID,ID"])
+    return accept(
+        Request(
+            runs=tuple(arguments.runs),
+            reason=arguments.reason,
+            only=only,
+            accept_regression=arguments.accept_regression,
+            anchor=arguments.anchor,
+            machines=arguments.store,
+        )
+    )
+
+
+def compare_command(arguments: argparse.Namespace) -> tuple[str, int]:
+    """Judges a run against accepted or named ones; the exit code is the verdict."""
+    comparison = compare(arguments.run, arguments.baseline, arguments.store)
+    return "\n".join(comparison.lines()), comparison.exit_code(strict=arguments.strict)
+
+
+def list_command(arguments: argparse.Namespace) -> str:
+    """The history of every baseline."""
+    return listing(arguments.store)
+
+
+def add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `accept`, whose rules stand in baselines/README.md."""
+    command = commands.add_parser("accept", help="make runs part of the baseline of their machine and model")
+    command.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="files or folders of runs (default: the newest under runs/)"
+    )
+    command.add_argument("--reason", default="", help="what changed, and why; kept with the run")
+    command.add_argument(
+        "--only", metavar="IDS", help="only these benchmarks: ids or node ids with commas between, or `steady`"
+    )
+    command.add_argument("--accept-regression", action="store_true", help="even benchmarks that became slower")
+    command.add_argument("--anchor", action="store_true", help="measure slow creep from this run on")
+    add_store(command)
+    command.set_defaults(run_command=accept_command)
+
+
+def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `compare`."""
+    command = commands.add_parser(
+        "compare", help="judge a run: 0 nothing regressed, 1 regressed or missing, 2 nothing to compare"
+    )
+    command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
+    command.add_argument("baseline", nargs="*", type=Path, help="runs to judge against (default: the accepted ones)")
+    command.add_argument("--strict", action="store_true", help="2 also when anything is inconclusive")
+    add_store(command)
+    command.set_defaults(run_command=compare_command)
+
+
+def add_store(command: argparse.ArgumentParser) -> None:
+    """Declares the store that a command works on."""
+    command.add_argument("--store", type=Path, default=MACHINES, metavar="DIR", help="default: baselines/machines")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; 0 when it did its work, 2 when it refused or a file cannot be read; `compare` adds 1."""
+    parser = argparse.ArgumentParser(prog="python -m baselines", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("recover", help="build run.json from the journal of a run that was cut off")
+    command.add_argument("run", nargs="?", type=Path, help="the run's folder (default: the newest under runs/)")
+    command.set_defaults(run_command=recover_command)
+    add_accept(commands)
+    add_compare(commands)
+    command = commands.add_parser("list", help="the accepted runs of every machine and model")
+    add_store(command)
+    command.set_defaults(run_command=list_command)
+    parsed = parser.parse_args(arguments)
+    try:
+        answer = parsed.run_command(parsed)
+        text, code = answer if isinstance(answer, tuple) else (answer, 0)
+        print(text)
+    except Refused as refused:
+        for reason in refused.reasons:
+            print(f"error: {reason}", file=sys.stderr)
+        return 2
+    except RunFileError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

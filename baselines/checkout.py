@@ -1,0 +1,52 @@
+"""The checkout that a baseline is committed to: its history is the baseline's history."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from baselines.run_file import RunFileError
+
+_NAMED: Final = 3  # changed files that the message names
+_OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # they would point git elsewhere than `-C` says
+
+
+def clean_commit(machines: Path) -> str:
+    """The commit that is checked out where the store is, with nothing changed or untracked outside the store and runs/.
+
+    Raises:
+        RunFileError: it is no git checkout, or it has changes.
+    """
+    inside = next(folder for folder in (machines.absolute(), *machines.absolute().parents) if folder.is_dir())
+    try:
+        top = Path(_git(inside, "rev-parse", "--show-toplevel").rstrip("\n"))
+        commit = _git(inside, "rev-parse", "--verify", "HEAD").strip()
+        store = os.path.relpath(machines.resolve(), top.resolve())
+        paths = [":(top)", ":(top,exclude)runs", f":(top,exclude){store}"]
+        status = _git(top, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
+    except FileNotFoundError:
+        raise RunFileError(
+            "git is not installed, and its history is the baseline's; install it: apt-get install git"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunFileError(
+            f"{inside} is no git checkout with a commit, and git's history is the baseline's ({said}); "
+            "accept in the checkout: git clone"
+        ) from None
+    changed = [entry[3:] for entry in status.split("\0") if entry]
+    if changed:
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        raise RunFileError(
+            f"the checkout has changes outside the baseline ({', '.join(changed[:_NAMED])}{more}), so that no commit would "
+            f"say what was accepted; commit or stash them: git -C {top} status"
+        )
+    return commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,166 @@
+"""`python -m baselines compare RUN [BASELINE ...]`: the first is judged, the others are its baseline, or else the store is.
+
+Reads files of pytest-benchmark, also of other projects. judge.py says the verdicts, message.py the words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from baselines.judge import judge_run, suite_shift
+from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
+from baselines.message import verdict_line
+from baselines.results import (
+    Result,
+    Run,
+    environment_differences,
+    identity_differences,
+    judged_values,
+    read_run,
+    run_path,
+    shown,
+)
+from baselines.run_file import RunFileError
+from baselines.store import Past, accepted_runs, pasts
+
+WORST_FIRST: Final = (
+    Verdict.REGRESSED,
+    Verdict.MISSING,
+    Verdict.INCOMPARABLE,
+    Verdict.INCONCLUSIVE,
+    Verdict.NEW,
+    Verdict.IMPROVED,
+    Verdict.PASSED,
+)
+FAILING: Final = frozenset({Verdict.REGRESSED, Verdict.MISSING})
+JUDGED: Final = frozenset({Verdict.PASSED, Verdict.REGRESSED, Verdict.IMPROVED, Verdict.INCONCLUSIVE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A run judged against a baseline."""
+
+    run: Run
+    baseline: tuple[Run, ...]
+    """Oldest first."""
+    judgements: Mapping[str, tuple[Result, Judgement]]
+    """By key; the result is the run's own, of what is missing the baseline's newest."""
+    shift: SuiteShift
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0: nothing regressed and something was judged; 1: regressed or missing; 2: nothing to compare, or `strict`."""
+        verdicts = {judgement.verdict for _, judgement in self.judgements.values()}
+        if verdicts & FAILING or self.shift.verdict is Verdict.REGRESSED:
+            return 1
+        if not verdicts & JUDGED or (strict and Verdict.INCONCLUSIVE in verdicts):
+            return 2
+        return 0
+
+    def lines(self) -> list[str]:
+        """What differs around the benchmarks, the counts, then a line each, worst first."""
+        newest = self.baseline[-1]
+        lines = [f"{shown(self.run.path)} against {len(self.baseline)} run(s), the newest {shown(newest.path)}"]
+        if self.run.machine_id != newest.machine_id:
+            lines.append(f"another machine: {newest.machine_id} -> {self.run.machine_id}")
+        lines += [f"changed: {difference}" for difference in environment_differences(newest, self.run)]
+        counts = Counter(judgement.verdict for _, judgement in self.judgements.values())
+        lines.append(", ".join(f"{counts[verdict]} {verdict.value}" for verdict in WORST_FIRST if counts[verdict]))
+        if not counts.keys() & JUDGED:
+            lines.append("nothing could be compared: no benchmark of the run is in the baseline as the same one")
+        lines += [
+            f"  {verdict_line(result, judgement)}" for result, judgement in sorted(self.judgements.values(), key=order)
+        ]
+        lines.append(f"suite: {self.shift.reason}")
+        return lines
+
+
+def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
+    """The worst verdict first, within it the largest ratio."""
+    result, judgement = pair
+    return (WORST_FIRST.index(judgement.verdict), -(judgement.ratio or 0.0), result.fullname)
+
+
+def compare(run: Path | None, baseline: Sequence[Path], machines: Path) -> Comparison:
+    """Judges a run.
+
+    Args:
+        run: its file or folder; None for the newest.
+        baseline: files or folders of the runs to judge against; none for the accepted ones of its machine and model.
+        machines: the store.
+
+    Raises:
+        RunFileError: a file cannot be read, or there is nothing to judge against.
+    """
+    judged = read_run(run_path(run))
+    if baseline:
+        read = [read_run(run_path(path)) for path in baseline]
+        runs = sorted(read, key=lambda one: str(one.datetime))
+        past = {key: past_in(runs, key) for one in runs for key in one.by_key}
+    else:
+        if judged.machine_id is None or judged.model is None:
+            raise RunFileError(f"{judged.path}: it names no machine and model; name its baseline: compare RUN BASELINE ...")
+        runs = accepted_runs(judged.machine_id, judged.model, machines)
+        past = pasts(runs)
+    if not past:
+        raise RunFileError(
+            f"{judged.path}: no accepted run of {judged.model} on {judged.machine_id} in {shown(machines)}; accept one, or "
+            "name the baseline: python -m baselines compare RUN BASELINE ..."
+        )
+    histories = {key: one.history() for key, one in past.items()}
+    measured = {key: judged_values(result) for key, result in judged.by_key.items()}
+    judgements = judge_run(
+        measured,
+        histories,
+        Policy(),
+        expected=expected_of(judged, past, everything=bool(baseline)),
+        incomparable=incomparable_in(judged, past),
+    )
+    known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
+    return Comparison(
+        run=judged,
+        baseline=tuple(runs),
+        judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
+        shift=suite_shift(measured, histories, Policy()),
+    )
+
+
+def past_in(runs: Sequence[Run], key: str) -> Past:
+    """The past of a benchmark in runs that were named, whether accepted or not."""
+    holders = tuple(run for run in runs if key in run.by_key)
+    return Past(runs=holders, recent=tuple(run.by_key[key] for run in holders), anchor=None)
+
+
+def incomparable_in(run: Run, past: Mapping[str, Past]) -> dict[str, str]:
+    """Measured benchmarks whose node id the baseline has as another benchmark, and in what they differ."""
+    by_name = {one.recent[-1].fullname: one.recent[-1] for one in past.values()}
+    return {
+        key: f"the accepted one is another: {'; '.join(identity_differences(by_name[result.fullname], result))}"
+        for key, result in run.by_key.items()
+        if key not in past and result.fullname in by_name
+    }
+
+
+def expected_of(run: Run, past: Mapping[str, Past], *, everything: bool) -> dict[str, str]:
+    """Benchmarks of the baseline that the run should have, and what became of them.
+
+    Named baselines are expected whole. Of the store, what the run itself failed or skipped, and what its own gate missed:
+    only the run knew which axes it was given.
+    """
+    names = {result.fullname for result in run.results}
+    expected = {}
+    for key, one in past.items():
+        name = one.recent[-1].fullname
+        if name in names or name in run.not_reached:
+            continue
+        how = run.not_measured.get(name)
+        if how is not None:
+            expected[key] = f"{how.get('outcome')}: {how.get('reason')}"
+        elif name in run.missing:
+            expected[key] = run.missing[name]
+        elif everything and not run.partial:
+            expected[key] = "not in this run"
+    return expected

@@ -1,0 +1,13 @@
+"""Core count scaling: does giving one instance more cores make it faster? (Strong scaling.)
+
+1, 2, 4, ... threads, each on a physical core of its own, one NUMA node first; the problem stays the same.
+"""
+
+from fixtures.conditions import Measure
+from fixtures.instance.configuration import Configuration
+from fixtures.matrix import ProblemSize
+
+
+def test_core_count_scaling(configuration: Configuration, problem_size: ProblemSize, measure: Measure) -> None:
+    """Latency of one instance on as many physical cores as it has threads."""
+    measure(configuration, problem_size)

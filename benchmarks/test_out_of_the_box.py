@@ -1,0 +1,13 @@
+"""Out of the box: what does a plain install give? No pinning, and the framework's own number of threads.
+
+The study's first figure: latency by backend, batch size and sequence length on the whole machine.
+"""
+
+from fixtures.conditions import Measure
+from fixtures.instance.configuration import Configuration
+from fixtures.matrix import ProblemSize
+
+
+def test_out_of_the_box(configuration: Configuration, problem_size: ProblemSize, measure: Measure) -> None:
+    """Latency of one instance on the whole mask, with the framework's defaults."""
+    measure(configuration, problem_size)

@@ -1,0 +1,9 @@
+"""Wiring only: which modules of fixtures/ are plugins. What each does stands in the module; no framework is imported."""
+
+pytest_plugins = [
+    "fixtures.options",
+    "fixtures.run.session",
+    "fixtures.run.terminal",
+    "fixtures.verdict",
+    "fixtures.conditions",
+]

@@ -1,0 +1,125 @@
+"""Backends that go wrong on purpose, each in one way; `-p tests.hostile_backends` makes their names known to a session.
+
+As a plugin it also prints, at the very end, what the test process itself became: its mask, and any framework it imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixtures.backends import BACKENDS
+from fixtures.backends.interface import Forward
+from fixtures.backends.onnxruntime import OnnxRuntime
+
+FRAMEWORKS = ("torch", "tensorflow", "transformers", "onnxruntime", "keras", "keras_hub")
+
+
+class AnswersNan(OnnxRuntime):
+    """Computes, and then loses the answer."""
+
+    name = "answers_nan"
+
+    def last_hidden_state(self, outputs: Any) -> np.ndarray:
+        return np.full_like(super().last_hidden_state(outputs), np.nan)
+
+
+class SleepsForEver(OnnxRuntime):
+    """Never comes back from its first forward pass."""
+
+    name = "sleeps_for_ever"
+
+    def compile(self, inputs: Any) -> Forward:
+        del inputs
+        return lambda: time.sleep(1_000_000)
+
+
+class LeavesItsMask(OnnxRuntime):
+    """A framework that gives itself more CPUs than it was granted."""
+
+    name = "leaves_its_mask"
+
+    def load(self, checkpoint: Any, onnx: Any) -> None:
+        super().load(checkpoint, onnx)
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
+class LeavesItsMaskLater(LeavesItsMask):
+    """Does so only while it is being timed."""
+
+    name = "leaves_its_mask_later"
+
+    def load(self, checkpoint: Any, onnx: Any) -> None:
+        OnnxRuntime.load(self, checkpoint, onnx)
+
+    def compile(self, inputs: Any) -> Forward:
+        forward = super().compile(inputs)
+
+        def straying() -> Any:
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
+            return forward()
+
+        return straying
+
+
+class Crashes(OnnxRuntime):
+    """Dies of a segmentation fault, with something to say before."""
+
+    name = "crashes"
+
+    def compile(self, inputs: Any) -> Forward:
+        print("about to touch address zero", flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return super().compile(inputs)
+
+
+class AnswersNonsense(OnnxRuntime):
+    """Writes into the pipe of the replies."""
+
+    name = "answers_nonsense"
+
+    def load(self, checkpoint: Any, onnx: Any) -> None:
+        super().load(checkpoint, onnx)
+        os.write(int(sys.argv[sys.argv.index("--replies") + 1]), b"I am a framework and I print where I please\n")
+
+
+class CannotBeImported(OnnxRuntime):
+    """Its framework is broken."""
+
+    name = "cannot_be_imported"
+
+    def import_framework(self, threads: int | None) -> None:
+        raise ImportError("libbroken.so.1: cannot open shared object file")
+
+
+class NotInstalled(OnnxRuntime):
+    """Needs what nobody has."""
+
+    name = "not_installed"
+    distributions = ("framework-of-the-future",)
+
+
+HOSTILE = (
+    AnswersNan,
+    AnswersNonsense,
+    CannotBeImported,
+    Crashes,
+    LeavesItsMask,
+    LeavesItsMaskLater,
+    NotInstalled,
+    SleepsForEver,
+)
+BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in HOSTILE})
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Says what the test process became."""
+    imported = sorted(set(FRAMEWORKS) & set(sys.modules))
+    print(f"\nat the end: mask {sorted(os.sched_getaffinity(0))}, frameworks {imported}")

@@ -1,0 +1,120 @@
+"""Every backend computes the same model: on random weights, and on a trained one with real text."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixtures.backends import BACKENDS, backend_class, load_backend_class
+from fixtures.backends.interface import Backend
+from fixtures.measurement.parity import read_case, require_parity
+from fixtures.model.prepared import PreparedModel
+from tests.suite import REPOSITORY, python_m
+
+
+def installed(name: str) -> object:
+    """The name of a backend as a parameter; skipped with its reason where it cannot run."""
+    reason = backend_class(name).unavailable()
+    return pytest.param(name, marks=[pytest.mark.skip(reason=reason)] if reason else [])
+
+
+class Models:
+    """A random model with seeded ids and a trained one with real text, prepared; and what was answered to them."""
+
+    def __init__(self, folder: Path, cache_home: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), "KERAS_BACKEND": "tensorflow"}
+        self.files = [
+            self.prepared("random", "--model=bert-tiny", "--problem-sizes=2x32"),
+            self.prepared("trained", "--model=minilm", "--problem-sizes=8x64", "--inputs=text"),
+        ]
+
+    def prepared(self, name: str, *arguments: str) -> Path:
+        file = self.folder / f"{name}.json"
+        done = python_m("fixtures.model", *arguments, f"--result={file}", environment=self.environment)
+        assert done.returncode == 0, done.stderr
+        return file
+
+    def answers(self, place: str) -> list[np.ndarray]:
+        """What a backend, or sentence-transformers, answers to each; computed in a process of its own."""
+        output = self.folder / f"{place.replace(':', '-')}.npz"
+        command = [sys.executable, "-m", "tests.answers", place, *map(str, self.files), str(output)]
+        subprocess.run(command, cwd=REPOSITORY, env=self.environment, check=True, capture_output=True, timeout=300)
+        with np.load(output) as arrays:
+            return [arrays[name] for name in arrays.files]
+
+    def case(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        model = PreparedModel.from_json(json.loads(self.files[number].read_text()))
+        (case,) = model.cases.values()
+        return read_case(case)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Models:
+    """Both models, prepared once."""
+    return Models(tmp_path_factory.mktemp("models"), cache_home)
+
+
+@pytest.fixture(scope="module")
+def sentence_embeddings(models: Models) -> np.ndarray:
+    """[batch_size, hidden_size], by sentence-transformers."""
+    return models.answers("sentence-transformers")[1]
+
+
+def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Cosine similarity, row by row."""
+    products = np.sum(left * right, axis=1)
+    return np.asarray(products / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1))
+
+
+@pytest.mark.parametrize("name", [installed(name) for name in BACKENDS])
+def test_parity(name: str, models: Models, sentence_embeddings: np.ndarray) -> None:
+    """Last hidden states agree with fp32 PyTorch, and mean-pooled sentence embeddings with sentence-transformers' own."""
+    backend = backend_class(name)
+    random, trained = models.answers(BACKENDS[name])
+    inputs, reference = models.case(0)
+    require_parity(random, reference, inputs["attention_mask"], backend.max_abs_error)
+    inputs, reference = models.case(1)
+    mask = inputs["attention_mask"]
+    assert 0 < mask.mean() < 1, "real text leaves some positions empty"
+    require_parity(trained, reference, mask, backend.max_abs_error)
+    pooled = np.sum(trained * mask[:, :, None], axis=1) / mask.sum(axis=1, keepdims=True)
+    assert np.all(1 - cosines(pooled, sentence_embeddings) < 1e-4)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_cards_agree_with_the_table(name: str) -> None:
+    """A backend is called what the table calls it, and the frameworks stay unimported."""
+    backend = backend_class(name)
+    assert backend.name == name
+    assert issubclass(backend, Backend)
+    assert backend.distributions
+    assert 0 < backend.max_abs_error < 0.05
+    assert all(isinstance(value, str) for value in backend.environment(2).values())
+
+
+def test_a_missing_distribution_is_a_reason_with_a_command() -> None:
+    """What is not installed is named with the extra that installs it."""
+
+    class NotThere(load_backend_class(BACKENDS["onnxruntime"])):  # type: ignore[misc]
+        distributions = ("onnxruntime-of-the-future",)
+
+    assert NotThere.unavailable() == "onnxruntime-of-the-future is not installed: pip install '.[onnxruntime]'"
+
+
+def test_inductor_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a C++ compiler torch_compile is a skip that names the package."""
+    monkeypatch.setenv("PATH", "")
+    assert "apt-get install g++" in str(backend_class("torch_compile").unavailable())
+
+
+def test_only_a_backend_is_a_backend() -> None:
+    """A place that holds something else is refused."""
+    with pytest.raises(TypeError, match="pathlib:Path is not a Backend"):
+        load_backend_class("pathlib:Path")

@@ -1,0 +1,260 @@
+"""Stories of what goes wrong: each has a clear message and an exit code, leaves no orphan, and keeps what was finished."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.suite import (
+    OUT_OF_THE_BOX,
+    REPOSITORY,
+    SCALING,
+    SHORT,
+    Suite,
+    cpu_time_s,
+    instances_of,
+    interrupt,
+    orphans,
+    python_m,
+    wait_until,
+)
+
+ONE = ("--backends=onnxruntime", "--threads=1")
+WELL_INTO_TIMING_S = 4.0
+"""CPU time after which a worker of ONNX Runtime has long begun its rounds: importing and loading take it about one."""
+
+
+def test_a_wrong_answer_has_no_latency(suite: Suite) -> None:
+    """A backend that answers NaN fails with that reason; another backend of the same run stays green."""
+    ended = suite(SCALING, *SHORT, "--threads=1", "--backends=answers_nan,onnxruntime", hostile=True)
+    assert ended.code == 1
+    assert "wrong answer: 4096 of 4096 values are NaN or infinite" in ended.text
+    assert list(ended.benchmarks) == ["onnxruntime-fp32-threads1-batch1-seq32"]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a mask of one CPU cannot be left")
+@pytest.mark.parametrize("backend", ["leaves_its_mask", "leaves_its_mask_later"])
+def test_a_framework_that_leaves_its_mask_is_an_error(suite: Suite, backend: str) -> None:
+    """A thread that may run outside the granted CPUs fails its benchmark, whether it left before timing or during it."""
+    ended = suite(SCALING, *SHORT, "--threads=1", f"--backends={backend}", hostile=True)
+    assert ended.code == 1
+    assert "outside the granted CPUs" in ended.text
+    assert ended.benchmarks == {}
+
+
+def test_a_worker_that_crashes(suite: Suite) -> None:
+    """Its benchmark names the signal, the last request and what was printed; the next backend gets a fresh worker."""
+    ended = suite(SCALING, *SHORT, "--threads=1", "--backends=crashes,onnxruntime", hostile=True)
+    assert ended.code == 1
+    assert "died: killed by SIGSEGV" in ended.text
+    assert '"do": "check"' in ended.text
+    assert "about to touch address zero" in ended.text
+    assert list(ended.benchmarks) == ["onnxruntime-fp32-threads1-batch1-seq32"]
+
+
+def test_a_worker_that_answers_nonsense(suite: Suite) -> None:
+    """Whatever a framework writes into the replies is quoted, and never taken for a result."""
+    ended = suite(SCALING, *SHORT, "--threads=1", "--backends=answers_nonsense,onnxruntime", hostile=True)
+    assert ended.code == 1
+    assert "answered nonsense (not JSON: b'I am a framework" in ended.text
+    assert list(ended.benchmarks) == ["onnxruntime-fp32-threads1-batch1-seq32"]
+
+
+def test_a_worker_that_sleeps_for_ever(suite: Suite) -> None:
+    """It is killed after the time-out, and the run goes on."""
+    ended = suite(
+        *(SCALING, *SHORT, "--threads=1", "--backends=sleeps_for_ever,onnxruntime", "--instance-time-out=8"), hostile=True
+    )
+    assert ended.code == 1
+    assert "gave no answer within 8 s and was killed" in ended.text
+    assert list(ended.benchmarks) == ["onnxruntime-fp32-threads1-batch1-seq32"]
+
+
+def test_a_framework_that_cannot_be_imported(suite: Suite) -> None:
+    """Every benchmark of it fails, the later ones at once and with a word of the first."""
+    ended = suite(
+        *(SCALING, *SHORT, "--threads=1", "--backends=cannot_be_imported", "--sequence-lengths=32,64"), hostile=True
+    )
+    assert ended.code == 1
+    assert "ImportError: libbroken.so.1: cannot open shared object file" in ended.text
+    assert "could not be started before in this run" in ended.text
+
+
+def test_a_worker_that_is_killed(suite: Suite) -> None:
+    """Kill -9 of a worker in mid-benchmark fails that benchmark by name; the next one gets a fresh worker."""
+    process = suite.start(
+        *(SCALING, "--benchmark-only", "--preset=quick", *ONE, "--sequence-lengths=32,64", "--benchmark-max-time=6")
+    )
+    (worker,) = wait_until(lambda: instances_of(process.pid), "the worker")
+    wait_until(lambda: cpu_time_s(worker) > WELL_INTO_TIMING_S, "the worker to be timing")
+    os.kill(worker, signal.SIGKILL)
+    ended = suite.end(process)
+    assert ended.code == 1
+    assert "onnxruntime-fp32-threads1 (pid" in ended.text
+    assert "died: killed by SIGKILL" in ended.text
+    assert list(ended.benchmarks) == ["onnxruntime-fp32-threads1-batch1-seq64"]
+    assert list(ended.run["run"]["not_measured"]) == [
+        f"{SCALING}::test_core_count_scaling[onnxruntime-fp32-threads1-batch1-seq32]"
+    ]
+
+
+def first_result(suite: Suite) -> bool:
+    """Whether a journal has a finished benchmark."""
+    return any('{"benchmark"' in path.read_text() for path in suite.runs.glob("*/journal.jsonl"))
+
+
+MANY = ("--sequence-lengths=32,64,96,128", "--benchmark-max-time=1.5")
+
+
+def test_pytest_is_killed(suite: Suite) -> None:
+    """After kill -9 of pytest no worker is left, and `recover` gives what was finished, marked partial."""
+    process = suite.start(SCALING, "--benchmark-only", "--preset=quick", *ONE, *MANY)
+    wait_until(lambda: first_result(suite), "the first result")
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not orphans(suite.runs), "the worker to die with its parent", 10)
+    (folder,) = suite.runs.iterdir()
+    assert not (folder / "run.json").exists()
+    recovered = python_m("baselines", "recover", str(folder))
+    assert recovered.returncode == 0
+    content = json.loads((folder / "run.json").read_text())
+    assert 1 <= len(content["benchmarks"]) < 4
+    assert f"{len(content['benchmarks'])} finished benchmark" in recovered.stdout
+    assert content["run"]["partial"] is True
+
+
+def test_ctrl_c(suite: Suite) -> None:
+    """Ctrl-C ends the worker, keeps what was finished, and says so with pytest's exit code for an interruption."""
+    process = suite.start(SCALING, "--benchmark-only", "--preset=quick", *ONE, *MANY)
+    wait_until(lambda: first_result(suite), "the first result")
+    interrupt(process)
+    ended = suite.end(process)
+    assert ended.code == 2
+    assert 1 <= len(ended.benchmarks) < 4
+    assert ended.run["run"]["partial"] is True
+    assert ended.run["run"]["not_reached"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--backends=tenserflow"], ["--backends: 'tenserflow' is not known. Did you mean 'tensorflow'?", "onnxruntime"]),
+        (["--threads=99"], ["--threads 99: 99 threads need 99 physical cores, this process may use", "Possible here: 1 to"]),
+        (["--threads=0"], ["--threads: '0' is not a list of positive integers such as 1,8"]),
+        (["--batch-sizes=1,two"], ["--batch-sizes: '1,two' is not a list of positive integers"]),
+        (["--sequence-lengths=1024"], ["bert-tiny has 512 positions, a sequence of 1024 does not fit"]),
+        (["--precisions=fp23"], ["--precisions: 'fp23' is not known. Did you mean 'fp32'?"]),
+        (["--preset=qick"], ["--preset: 'qick' is not known. Did you mean 'quick'?"]),
+        (["--inputs=words"], ["--inputs: 'words' is not known. Possible: seeded, text"]),
+        (["--model=bert-bse-cased"], ["bert-bse-cased", "bert-base-cased"]),
+        (["--model=nobody/no-such-model"], ["nobody/no-such-model"]),
+        (["--benchmark-timer=time.time"], ["--benchmark-timer cannot apply"]),
+        (["--benchmark-disable-gc"], ["--benchmark-disable-gc cannot apply"]),
+        (["--benchmark-cprofile=tottime"], ["--benchmark-cprofile cannot apply"]),
+        (["--benchmark-calibration-precision=3"], ["--benchmark-calibration-precision cannot apply"]),
+    ],
+    ids=lambda value: value[0].removeprefix("--") if len(value) == 1 and value[0].startswith("--") else "",
+)
+def test_what_is_impossible_is_refused(suite: Suite, arguments: list[str], words: list[str]) -> None:
+    """Bad input ends with exit code 4 before anything starts, with what is wrong and what is possible; no traceback."""
+    preset = () if arguments[0].startswith("--preset") else ("--preset=quick",)
+    ended = suite("benchmarks", "--benchmark-only", *preset, *arguments, HF_HUB_OFFLINE="1")
+    assert ended.code == 4
+    for word in words:
+        assert word in ended.text
+    assert "Traceback" not in ended.text
+    assert not list(suite.runs.glob("*"))
+
+
+def test_one_cpu(suite: Suite) -> None:
+    """On a mask of one CPU the suite runs with one thread on that CPU, and refuses two by name."""
+    cpu = max(os.sched_getaffinity(0))
+    taskset = ["taskset", "-c", str(cpu)]
+    done = subprocess.run(
+        [*taskset, *suite.command(SCALING, *SHORT, "--backends=onnxruntime")],
+        cwd=REPOSITORY,
+        env=suite.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    (path,) = suite.runs.glob("*/run.json")
+    (benchmark,) = json.loads(path.read_text())["benchmarks"]
+    assert benchmark["extra_info"]["configuration"]["cpus"] == [cpu]
+    (instance,) = benchmark["extra_info"]["per_instance"]
+    assert [mask for mask, _ in instance["thread_masks"]] == [[cpu]]
+    refused = subprocess.run(
+        [*taskset, *suite.command(SCALING, *SHORT, "--threads=2")],
+        cwd=REPOSITORY,
+        env=suite.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 4
+    assert "its mask has 1 CPUs" in refused.stdout + refused.stderr
+
+
+def test_two_runs_at_once(suite: Suite) -> None:
+    """A second run on the same CPUs is refused with the first one's pid; with --wait it queues behind it."""
+    first = suite.start(SCALING, "--benchmark-only", "--preset=quick", *ONE, "--benchmark-max-time=12")
+    wait_until(lambda: instances_of(first.pid), "the first run's worker")
+    refused = suite(SCALING, *SHORT, *ONE)
+    assert refused.code == 4
+    assert f"is being measured on by process {first.pid}" in refused.text
+    assert "--wait" in refused.text
+    waiting = suite.start(SCALING, *SHORT, *ONE, "--wait")
+    time.sleep(2)
+    assert not instances_of(waiting.pid)
+    first.kill()
+    first.communicate()
+    queued = suite.end(waiting)
+    assert queued.code == 0
+    assert f"waiting for process {first.pid}" in queued.text
+
+
+def test_a_full_disk(suite: Suite, tmp_path: Path) -> None:
+    """When a result can no longer be kept, the run stops and says so; what was kept before can be recovered."""
+    disk, rescued = tmp_path / "disk", tmp_path / "rescued"
+    disk.mkdir()
+    rescued.mkdir()
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if not shutil.which("unshare") or subprocess.run([*namespace, "true"], check=False).returncode:
+        pytest.skip("no mount namespace can be made here, so no small disk")
+    suite.runs = disk
+    arguments = suite.command(
+        *(SCALING, "--benchmark-only", "--preset=quick", *ONE, "--sequence-lengths=16,24,32,40,48,56,64"),
+        *("--benchmark-max-time=0.01", "--benchmark-min-rounds=400"),
+    )
+    script = f'mount -t tmpfs -o size=64k tmpfs {disk} && "$@"; code=$?; cp {disk}/*/journal.jsonl {rescued}; exit $code'
+    done = subprocess.run(
+        [*namespace, "sh", "-c", script, "sh", *arguments],
+        cwd=REPOSITORY,
+        env=suite.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "cannot be written: No space left on device" in done.stdout
+    assert "make room, then: python -m baselines recover" in done.stdout
+    recovered = python_m("baselines", "recover", str(rescued))
+    assert recovered.returncode == 0, recovered.stderr
+    assert 1 <= len(json.loads((rescued / "run.json").read_text())["benchmarks"]) < 7
+
+
+def test_a_folder_for_runs_that_cannot_be_made(suite: Suite, tmp_path: Path) -> None:
+    """Where no run can be kept, none is begun."""
+    suite.runs = tmp_path / "file"
+    suite.runs.write_text("in the way")
+    ended = suite(OUT_OF_THE_BOX, *SHORT, "--backends=onnxruntime")
+    assert ended.code == 4
+    assert "no folder for this run can be made under" in ended.text
