@@ -9,7 +9,7 @@ from pathlib import Path
 from baselines.accept import Refused, Request, accept
 from baselines.compare import compare
 from baselines.listing import listing
-from baselines.results import RUNS
+from baselines.reading import RUNS
 from baselines.run_file import JOURNAL_NAME, RunFileError, newest_run, recover
 from baselines.store import MACHINES
 

@@ -8,20 +8,14 @@ from pathlib import Path
 
 from baselines import refusals
 from baselines.checkout import clean_commit
+from baselines.differences import environment_differences
 from baselines.judge import judge_run
 from baselines.judgement import Policy
+from baselines.reading import read_with_content, run_path
 from baselines.refusals import Candidate
-from baselines.results import (
-    Run,
-    environment_differences,
-    judged_value,
-    judged_values,
-    ratio_text,
-    read_with_content,
-    run_path,
-    shown,
-)
+from baselines.results import Run, judged_values, slowdown
 from baselines.store import MACHINES, Addition, Change, Past, accepted_runs, add, locked, pasts
+from baselines.wording import percent, shown
 
 
 class Refused(Exception):
@@ -153,8 +147,8 @@ def what_changes(candidate: Candidate, known: Sequence[Run], past: Mapping[str, 
     for result in chosen:
         if result.key in past:
             old = past[result.key].recent[-1]
-            ratio = ratio_text(judged_value(result), judged_value(old))
-            lines.append(f"  {result.id:{width}}  {old.value_text} -> {result.value_text}  {ratio}")
+            change = percent(slowdown(old, result))
+            lines.append(f"  {result.id:{width}}  {old.value_text} -> {result.value_text}  {change}")
         else:
             lines.append(f"  {result.id:{width}}  new, {result.value_text}")
     keys = {result.key for result in chosen}

@@ -11,21 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from baselines.differences import environment_differences, identity_differences
 from baselines.judge import judge_run, suite_shift
 from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
 from baselines.message import verdict_line
-from baselines.results import (
-    Result,
-    Run,
-    environment_differences,
-    identity_differences,
-    judged_values,
-    read_run,
-    run_path,
-    shown,
-)
+from baselines.reading import read_run, run_path
+from baselines.results import Result, Run, judged_values
 from baselines.run_file import RunFileError
 from baselines.store import Past, accepted_runs, pasts
+from baselines.wording import shown
 
 WORST_FIRST: Final = (
     Verdict.REGRESSED,

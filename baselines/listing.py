@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from baselines.results import Run, shown
+from baselines.results import Run
 from baselines.store import MACHINES, folders, runs_in
+from baselines.wording import shown
 
 _HEAD = ("run", "measured", "commit", "preset", "benchmarks", "anchor", "accepted", "reason")
 

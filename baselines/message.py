@@ -5,13 +5,9 @@ from __future__ import annotations
 import shlex
 
 from baselines.judgement import Against, Evidence, Judgement
-from baselines.results import Result, duration_text, three_digits
+from baselines.results import Result
 from baselines.store import Past
-
-
-def percent(ratio: float) -> str:
-    """`measured / baseline` as a change: `+14.2 %` is slower."""
-    return f"{100 * (ratio - 1):+.1f} %"
+from baselines.wording import duration_text, percent, three_digits
 
 
 def verdict_line(result: Result, judgement: Judgement) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from baselines.results import Result, Run, shown
+from baselines.results import Result, Run
 from baselines.run_file import RunFileError
 from baselines.store import Past, folder_name, machine_folder
+from baselines.wording import shown
 
 STEAL_SHARE_LIMIT: Final = 0.10
 """A benchmark is unstable when a hypervisor took more than this share of its CPUs' time: its rounds are then 11 % too long.

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.judgement import History
-from baselines.results import Result, Run, judged_values, read_run
+from baselines.reading import read_run
+from baselines.results import Result, Run, judged_values
 from baselines.run_file import TEMPORARY, RunFileError, put_in_place, sync_folder
 from baselines.stored_text import BASELINE_SCHEMA, to_text
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from baselines.reading import run_path
 from baselines.refusals import STEAL_SHARE_LIMIT
-from baselines.results import run_path
 from baselines.store import accepted_runs, pasts
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, git
 

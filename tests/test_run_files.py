@@ -6,6 +6,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,24 @@ def test_an_ended_run_is_recovered_with_its_ending(tmp_path: Path) -> None:
     path.unlink()
     recover(tmp_path)
     assert path.read_text() == before
+
+
+def test_ctrl_c_while_a_result_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result on its way to the disk is kept whole, in the journal and in run.json; then the run is interrupted."""
+    journal = Journal(tmp_path, HEADER)
+    sync = os.fsync
+
+    def interrupted(descriptor: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        journal.add(BENCHMARK)
+    monkeypatch.setattr("os.fsync", sync)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert journal.benchmarks == [BENCHMARK]
+    assert json.loads(journal.close({}).read_text())["benchmarks"] == [BENCHMARK]
 
 
 def test_recover_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

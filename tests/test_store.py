@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.results import read_run
+from baselines.reading import read_run
 from baselines.run_file import RunFileError
 from baselines.store import KEPT_ROUNDS, KEPT_RUNS, accepted_runs, folder_name, locked, pasts, recent_runs, thinned
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, run_content

@@ -11,19 +11,11 @@ from typing import Any
 
 import pytest
 
-from baselines.results import (
-    Run,
-    duration_text,
-    environment_differences,
-    identity_differences,
-    judged_value,
-    judged_values,
-    ratio_text,
-    read_run,
-    result_of,
-    run_path,
-)
+from baselines.differences import environment_differences, identity_differences
+from baselines.reading import read_run, result_of, run_path
+from baselines.results import Run, judged_values
 from baselines.run_file import RunFileError
+from baselines.wording import duration_text, percent
 from tests.builders import ONE, TWO, benchmark, rounds_around, run_content, run_folder, stats_of
 
 
@@ -138,9 +130,8 @@ def test_judged_is_latency_or_throughput(tmp_path: Path) -> None:
     several = {"instances": 2, "throughput_per_s": 120.0}
     run = read(tmp_path, benchmark(ONE, 0.00831), benchmark(TWO, 0.02, extra_info=several))
     one, two = run.results
-    assert judged_value(one) == math.log(0.00831)
-    assert judged_value(two) == -math.log(120.0)
-    assert judged_values(one) == (judged_value(one),)
+    assert judged_values(one) == (math.log(0.00831),)
+    assert judged_values(two) == (-math.log(120.0),)
     assert (one.quantity, one.value_text) == ("median", "8.31 ms")
     assert (two.quantity, two.value_text) == ("throughput", "120 samples/s")
 
@@ -149,8 +140,8 @@ def test_ratios_and_durations_as_one_would_say_them() -> None:
     """Three digits with a unit; a ratio as a signed percentage."""
     texts = [duration_text(seconds) for seconds in (12.34, 0.99996, 0.831, 0.00831, 0.000722, 3.21e-7)]
     assert texts == ["12.3 s", "1.00 s", "831 ms", "8.31 ms", "722 us", "321 ns"]
-    assert ratio_text(math.log(1.142), 0.0) == "+14.2 %"
-    assert ratio_text(math.log(0.5), 0.0) == "-50.0 %"
+    assert percent(1.142) == "+14.2 %"
+    assert percent(0.5) == "-50.0 %"
 
 
 def test_environment_differences(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Numbers and paths in words, the same everywhere."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+
+def percent(ratio: float) -> str:
+    """`measured / baseline` of a time as a change: `+14.2 %` is slower."""
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
+def duration_text(seconds: float) -> str:
+    """Three significant digits with the unit that suits: `8.31 ms`."""
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)):
+        if seconds * scale >= 0.9995 or unit == "ns":
+            return f"{three_digits(seconds * scale)} {unit}"
+    raise AssertionError("unreachable")
+
+
+def three_digits(value: float) -> str:
+    """A positive number with three significant digits and no exponent: `8.31`, `120`, `1234`."""
+    decimals = 2 - math.floor(math.log10(float(f"{value:.2e}")))
+    return f"{value:.{max(0, decimals)}f}"
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it from here."""
+    here = Path.cwd()
+    return str(path.absolute().relative_to(here)) if path.absolute().is_relative_to(here) else str(path)
