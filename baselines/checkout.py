@@ -23,9 +23,7 @@ def clean_commit(machines: Path) -> str:
     try:
         top = Path(_git(inside, "rev-parse", "--show-toplevel").rstrip("\n"))
         commit = _git(inside, "rev-parse", "--verify", "HEAD").strip()
-        store = os.path.relpath(machines.resolve(), top.resolve())
-        paths = [":(top)", ":(top,exclude)runs", f":(top,exclude){store}"]
-        status = _git(top, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
+        changed = _changed(top, machines, untracked="all")
     except FileNotFoundError:
         raise RunFileError(
             "git is not installed, and its history is the baseline's; install it: apt-get install git"
@@ -36,7 +34,6 @@ def clean_commit(machines: Path) -> str:
             f"{inside} is no git checkout with a commit, and git's history is the baseline's ({said}); "
             "accept in the checkout: git clone"
         ) from None
-    changed = [entry[3:] for entry in status.split("\0") if entry]
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         raise RunFileError(
@@ -44,6 +41,23 @@ def clean_commit(machines: Path) -> str:
             f"say what was accepted; commit or stash them: git -C {top} status"
         )
     return commit
+
+
+def has_changes(machines: Path) -> bool | None:
+    """Whether tracked files outside the store and runs/ have changes; None when that is no git checkout."""
+    try:
+        top = Path(_git(machines.parent, "rev-parse", "--show-toplevel").rstrip("\n"))
+        return bool(_changed(top, machines, untracked="no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _changed(top: Path, machines: Path, *, untracked: str) -> list[str]:
+    """Changed files of the checkout, apart from the store and runs/."""
+    store = os.path.relpath(machines.resolve(), top.resolve())
+    paths = [":(top)", ":(top,exclude)runs", f":(top,exclude){store}"]
+    status = _git(top, "status", "--porcelain", "-z", "--no-renames", f"--untracked-files={untracked}", "--", *paths)
+    return [entry[3:] for entry in status.split("\0") if entry]
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,19 @@ class CannotBeImported(OnnxRuntime):
         raise ImportError("libbroken.so.1: cannot open shared object file")
 
 
+class StartsOnce(OnnxRuntime):
+    """Works in its first process, and in none after it."""
+
+    name = "starts_once"
+
+    def load(self, checkpoint: Any, onnx: Any) -> None:
+        try:
+            (Path(os.environ["TMPDIR"]) / "started").touch(exist_ok=False)
+        except FileExistsError:
+            raise RuntimeError("this model starts only once") from None
+        super().load(checkpoint, onnx)
+
+
 class NotInstalled(OnnxRuntime):
     """Needs what nobody has."""
 
@@ -114,6 +128,7 @@ HOSTILE = (
     LeavesItsMaskLater,
     NotInstalled,
     SleepsForEver,
+    StartsOnce,
 )
 BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in HOSTILE})
 

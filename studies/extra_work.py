@@ -1,0 +1,88 @@
+"""Backends that do a known amount of extra work after each forward pass; `-p studies.extra_work` puts them in their place.
+
+The work is executed, not slept: steps of arithmetic on one core, as many as the plan in the environment says for a
+benchmark. The names stay those of the real backends, so that the accepted runs of the real ones are what they are judged by.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from fixtures.backends import BACKENDS
+from fixtures.backends.interface import Backend, Forward
+from fixtures.backends.onnxruntime import OnnxRuntime
+from fixtures.backends.pytorch import PyTorch
+
+PLAN: Final = "STUDY_EXTRA_WORK"
+"""Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
+
+
+def benchmark_key(backend: str, threads: int | None, batch_size: int, sequence_length: int) -> str:
+    """How a plan calls a benchmark."""
+    return f"{backend} {threads} {batch_size}x{sequence_length}"
+
+
+def step() -> Callable[[], Any]:
+    """One step: square roots of 4096 numbers that stay in the first-level cache, a few microseconds."""
+    numbers = np.linspace(1.0, 2.0, 4096, dtype=np.float32)
+    roots = np.empty_like(numbers)
+    return lambda: np.sqrt(numbers, out=roots)
+
+
+def step_s(batches: int = 50, steps: int = 500) -> float:
+    """What a step takes here, in seconds: the median over batches."""
+    work = step()
+    durations_s = []
+    for _ in range(batches):
+        started = time.perf_counter()
+        for _ in range(steps):
+            work()
+        durations_s.append((time.perf_counter() - started) / steps)
+    return statistics.median(durations_s)
+
+
+class ExtraWork(Backend):
+    """What the two slowed backends share; their own class comes behind it in the order of bases."""
+
+    threads: int | None = None
+
+    def import_framework(self, threads: int | None) -> None:
+        """Remembers the configuration."""
+        self.threads = threads
+        super().import_framework(threads)  # type: ignore[safe-super]
+
+    def compile(self, inputs: Mapping[str, np.ndarray]) -> Forward:
+        """The forward pass, and behind it the steps that the plan has for this benchmark."""
+        forward: Forward = super().compile(inputs)  # type: ignore[safe-super]
+        plan: dict[str, int] = json.loads(os.environ.get(PLAN, "{}"))
+        batch_size, sequence_length = inputs["input_ids"].shape
+        steps = plan.get(benchmark_key(self.name, self.threads, batch_size, sequence_length), 0)
+        if not steps:
+            return forward
+        work = step()
+
+        def slowed() -> Any:
+            outputs = forward()
+            for _ in range(steps):
+                work()
+            return outputs
+
+        return slowed
+
+
+class SlowedOnnxRuntime(ExtraWork, OnnxRuntime):
+    """ONNX Runtime with extra work."""
+
+
+class SlowedPyTorch(ExtraWork, PyTorch):
+    """PyTorch with extra work."""
+
+
+BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in (SlowedOnnxRuntime, SlowedPyTorch)})

@@ -1,0 +1,368 @@
+"""The gate in pytest: real sessions against accepted runs of our making; each verdict has its words, exit and file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.reading import read_run
+from baselines.store import Addition, add
+from tests.suite import SCALING, Ended, Suite
+
+SESSION = (SCALING, "--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--confirm=1")
+ONE = "onnxruntime-fp32-threads1-batch1-seq32"
+TWO = "onnxruntime-fp32-threads1-batch1-seq64"
+NODE = f"{SCALING}::test_core_count_scaling"
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> dict[str, Any]:
+    """The run.json of two benchmarks that were really measured here."""
+    suite = Suite(tmp_path_factory.mktemp("measured"), cache_home)
+    ended = suite(*SESSION, "--backends=onnxruntime", "--sequence-lengths=32,64")
+    assert ended.code == 0, ended.text
+    assert "2 measured in" in ended.text.splitlines()[-1], "without a baseline nothing passes"
+    return ended.run
+
+
+class Gated:
+    """Sessions judged against accepted runs that a test makes from what was measured."""
+
+    def __init__(self, suite: Suite, measured: Mapping[str, Any]) -> None:
+        self.suite = suite
+        self.measured = measured
+        self.store = suite.folder / "store"
+
+    def accept(self, change: Change = lambda content: None, *, slower: float = 1.0, wobble: float = 0.01) -> list[Path]:
+        """Six accepted runs: what was measured, `slower` times as slow, give or take a wobble."""
+        written: list[Path] = []
+        for day in range(6):
+            content = copy.deepcopy(dict(self.measured))
+            content["datetime"] = f"2026-03-{day + 1:02}T12:00:00+00:00"
+            content["commit_info"]["dirty"] = False
+            change(content)
+            for benchmark in content["benchmarks"]:
+                scale(benchmark, slower * (1 + wobble * (day % 3 - 1)))
+            path = self.suite.folder / f"accepted-{day}.json"
+            path.write_text(json.dumps(content))
+            run = read_run(path)
+            keys = frozenset(run.by_key)
+            addition = Addition(
+                run=run, content=content, keys=keys, anchors=keys if not day else frozenset(), accepted_as={}, whole=True
+            )
+            written += add([addition], reason="a test", commit="c0ffee", machines=self.store).written
+        return written
+
+    def __call__(self, *arguments: str, hostile: bool = False, **variables: str) -> Ended:
+        """A session of the two benchmarks, or of what the arguments say."""
+        selection = ("--backends=onnxruntime", "--sequence-lengths=32,64")
+        return self.suite(*SESSION, *selection, "--store", str(self.store), *arguments, hostile=hostile, **variables)
+
+
+@pytest.fixture
+def gated(suite: Suite, measured: dict[str, Any]) -> Gated:
+    """An empty store, and sessions on it."""
+    return Gated(suite, measured)
+
+
+def scale(benchmark: dict[str, Any], factor: float) -> None:
+    """Makes a record that much slower."""
+    stats, extra = benchmark["stats"], benchmark["extra_info"]
+    stats["data"] = [value * factor for value in stats["data"]]
+    for key in ("min", "max", "mean", "median", "stddev", "iqr", "q1", "q3", "total"):
+        stats[key] *= factor
+    for launch in (extra["latency_s"], *extra["launches"]):
+        launch.update({key: value * factor for key, value in launch.items() if key in ("median", "median_s") and value})
+
+
+def verdicts_of(ended: Ended) -> dict[str, str]:
+    """Verdict by id, from run.json."""
+    judgements = ended.run["run"]["verdicts"]["judgements"]
+    return {name.partition("[")[2].rstrip("]"): judgement["verdict"] for name, judgement in judgements.items()}
+
+
+def last_line(ended: Ended) -> str:
+    """Pytest's own summary."""
+    return ended.text.rstrip().splitlines()[-1]
+
+
+def test_a_regression_is_a_red_test(gated: Gated) -> None:
+    """The message has both numbers, ratio, interval, allowance, how sure, which baseline, and the next two commands."""
+
+    def first_only(content: dict[str, Any]) -> None:
+        scale(content["benchmarks"][0], 0.2)
+        scale(content["benchmarks"][1], 5.0)
+
+    *_, newest = gated.accept(first_only)
+    junit = gated.suite.folder / "junit.xml"
+    ended = gated(f"--junitxml={junit}")
+    assert ended.code == 1
+    assert verdicts_of(ended) == {ONE: "regressed", TWO: "improved"}
+    assert next(line for line in ended.text.splitlines() if line.startswith("FAILED")).startswith(f"FAILED {NODE}[{ONE}]")
+    (message,) = {line for line in ended.text.splitlines() if line.startswith(f"REGRESSED {ONE}: median ")}
+    for word in ("s, baseline ", "s, +", "[+", "(red above +"):
+        assert word in message
+    assert "1 fresh launches against 6 accepted runs" in ended.text
+    assert f"{newest}, accepted" in ended.text
+    assert '"a test"' in ended.text
+    assert f"pytest '{NODE}[{ONE}]' --benchmark-only --model bert-tiny" in ended.text
+    assert f"--only {ONE} --accept-regression --anchor --reason" in ended.text
+    assert "against 6 accepted runs of" in ended.text
+    assert "1 failed" in last_line(ended)
+    assert f"REGRESSED {ONE}" in junit.read_text()
+    (kept,) = [one for one in ended.run["benchmarks"] if one["param"] == ONE]
+    assert kept["stats"]["data"], "what was measured is kept, red or not"
+
+
+def test_an_improvement_fails_nothing(gated: Gated) -> None:
+    """It is counted and listed."""
+    gated.accept(slower=5.0)
+    ended = gated()
+    assert ended.code == 0
+    assert set(verdicts_of(ended).values()) == {"improved"}
+    assert "2 improved in" in last_line(ended)
+    assert f"IMPROVED {ONE}: -" in ended.text
+
+
+def test_what_the_data_cannot_tell_is_no_pass(gated: Gated) -> None:
+    """Against accepted runs that lie far apart everything stays green and inconclusive, with what could have been seen."""
+    gated.accept(wobble=0.45)
+    ended = gated()
+    assert ended.code == 0
+    assert set(verdicts_of(ended).values()) == {"inconclusive"}
+    assert "2 inconclusive in" in last_line(ended)
+    assert f"INCONCLUSIVE {ONE}: " in ended.text
+
+
+def test_a_new_benchmark(gated: Gated) -> None:
+    """No accepted run has it: said, and green."""
+    gated.accept(lambda content: content["benchmarks"].pop(), slower=5.0)
+    ended = gated()
+    assert ended.code == 0
+    assert verdicts_of(ended) == {ONE: "improved", TWO: "new"}
+
+
+def test_an_incomparable_benchmark(gated: Gated) -> None:
+    """The same name measured on another CPU is another benchmark, never judged against this one."""
+
+    def elsewhere(content: dict[str, Any]) -> None:
+        for benchmark in content["benchmarks"]:
+            benchmark["extra_info"]["configuration"]["cpus"] = [4095]
+
+    gated.accept(elsewhere, slower=0.2)
+    ended = gated()
+    assert ended.code == 0
+    assert set(verdicts_of(ended).values()) == {"incomparable"}
+    assert "configuration.cpus [4095] -> [" in ended.text
+
+
+def another(content: dict[str, Any], name: str, **configuration: Any) -> None:
+    """Adds a benchmark that no session here measures."""
+    benchmark = copy.deepcopy(content["benchmarks"][0])
+    benchmark["name"] = f"test_core_count_scaling[{name}]"
+    benchmark["fullname"] = f"{NODE}[{name}]"
+    benchmark["param"] = name
+    benchmark["extra_info"]["configuration"].update(configuration)
+    content["benchmarks"].append(benchmark)
+
+
+def test_a_renamed_benchmark_is_missing(gated: Gated) -> None:
+    """A benchmark of the baseline that is gone fails the session; what was deselected or named by node id does not."""
+    gated.accept(lambda content: another(content, "onnxruntime-fp32-threads1-batch1-seq32-renamed"), slower=5.0)
+    ended = gated()
+    assert ended.code == 1
+    assert "1 missing" in ended.text
+    assert f"MISSING test_core_count_scaling[{ONE}-renamed]: not collected: renamed or removed?" in ended.text
+    assert list(ended.run["run"]["verdicts"]["missing"]) == [f"{NODE}[{ONE}-renamed]"]
+    gated.suite.runs = gated.suite.folder / "second"
+    node = gated.suite(f"{NODE}[{ONE}]", *SESSION[1:], "--backends=onnxruntime", "--store", str(gated.store))
+    assert node.code == 0
+
+
+def test_another_preset_or_axis_is_not_missing(gated: Gated) -> None:
+    """What this session was not asked for is not missing from it."""
+
+    def other_preset(content: dict[str, Any]) -> None:
+        content["run"]["preset"] = "default"
+        another(content, "onnxruntime-fp32-threads1-batch1-seq48")
+
+    gated.accept(other_preset, slower=5.0)
+    ended = gated("-k", "seq32")
+    assert ended.code == 0
+    assert verdicts_of(ended) == {ONE: "improved"}
+
+
+def test_a_failed_benchmark_is_missing(gated: Gated) -> None:
+    """A benchmark of the baseline that gives no number is red itself, and counted as missing."""
+    name = "answers_nan-fp32-threads1-batch1-seq32"
+    gated.accept(lambda content: another(content, name, backend="answers_nan"), slower=5.0)
+    ended = gated("--backends=answers_nan", "--sequence-lengths=32", hostile=True)
+    assert ended.code == 1
+    assert f"MISSING test_core_count_scaling[{name}]: failed: wrong answer" in ended.text
+
+
+def test_everything_skipped_is_no_pass(gated: Gated) -> None:
+    """When the framework of an accepted benchmark is no longer installed, the session is red though nothing ran."""
+
+    def not_installed(content: dict[str, Any]) -> None:
+        another(content, "not_installed-fp32-batch1-seq32", backend="not_installed", threads=None)
+        content["benchmarks"][-1]["fullname"] = (
+            "benchmarks/test_out_of_the_box.py::test_out_of_the_box[not_installed-fp32-batch1-seq32]"
+        )
+
+    gated.accept(not_installed)
+    ended = gated.suite(
+        *("benchmarks/test_out_of_the_box.py", "--benchmark-only", "--preset=quick", "-k", "not_installed"),
+        *("--store", str(gated.store)),
+        hostile=True,
+    )
+    assert ended.code == 1
+    assert "not_installed-fp32-batch1-seq32]: skipped: framework-of-the-future is not installed" in ended.text
+
+
+def test_a_suspect_that_fails_when_measured_again(gated: Gated) -> None:
+    """A launch that dies is a red test, also when it was only to confirm."""
+    name = "starts_once-fp32-threads1-batch1-seq32"
+    gated.accept(lambda content: another(content, name, backend="starts_once"), slower=0.2)
+    ended = gated("--backends=starts_once", "--sequence-lengths=32", hostile=True)
+    assert ended.code == 1
+    assert "it measured slow, and failed when it was measured again" in ended.text
+    assert "this model starts only once" in ended.text
+
+
+def test_nothing_convicts_without_fresh_launches(gated: Gated) -> None:
+    """--confirm 0 leaves a suspect inconclusive, and green."""
+    gated.accept(slower=0.2)
+    ended = gated("--confirm=0", "--sequence-lengths=32")
+    assert ended.code == 0
+    assert verdicts_of(ended) == {ONE: "inconclusive"}
+
+
+def test_a_larger_minimum_effect(gated: Gated) -> None:
+    """`@pytest.mark.regression(min_effect=...)` on a benchmark replaces the 3 %; anything else in it is refused."""
+    gated.accept(slower=0.2)
+    ended = gated("--sequence-lengths=32", "-p", "tests.lenient_marker", MIN_EFFECT="1000")
+    assert ended.code == 0
+    assert verdicts_of(ended) == {ONE: "passed"} or verdicts_of(ended) == {ONE: "inconclusive"}
+    gated.suite.runs = gated.suite.folder / "second"
+    refused = gated("--sequence-lengths=32", "-p", "tests.lenient_marker", MIN_EFFECT="-1")
+    assert refused.code != 0
+    assert "@pytest.mark.regression takes min_effect=SHARE (0.03 is 3 %) and nothing else" in refused.text
+
+
+def test_several_launches(gated: Gated) -> None:
+    """--launches 3 measures in three processes; the middle one is the result, and all three are judged."""
+    gated.accept(slower=5.0)
+    ended = gated("--launches=3", "--sequence-lengths=32")
+    assert ended.code == 0
+    (benchmark,) = ended.benchmarks.values()
+    launches = [launch["median_s"] for launch in benchmark["extra_info"]["launches"]]
+    assert len(launches) == 3
+    assert benchmark["stats"]["median"] == sorted(launches)[1]
+    (judgement,) = ended.run["run"]["verdicts"]["judgements"].values()
+    assert judgement["launches"] == 3
+
+
+def test_another_machine_and_another_model(gated: Gated) -> None:
+    """Their accepted runs judge nothing here; the session says so with the accept command, or is refused on request."""
+
+    def of_another_machine(content: dict[str, Any]) -> None:
+        content["machine_info"]["machine_id"] = "elsewhere-1-2-3"
+
+    def of_another_model(content: dict[str, Any]) -> None:
+        content["run"]["model"] = "bert-mini"
+        for benchmark in content["benchmarks"]:
+            benchmark["extra_info"]["model"]["name"] = "bert-mini"
+
+    gated.accept(of_another_machine)
+    gated.accept(of_another_model)
+    ended = gated("--sequence-lengths=32")
+    assert ended.code == 0
+    assert "no accepted run of bert-tiny on this machine: nothing was judged" in ended.text
+    assert f"python -m baselines accept {gated.suite.runs}" in ended.text
+    assert "1 measured in" in last_line(ended)
+    refused = gated("--require-baseline")
+    assert refused.code == 4
+    assert "--require-baseline: no accepted run of bert-tiny on this machine" in refused.text
+
+
+def truncated(text: str) -> str:
+    """Cut off in the middle."""
+    return text[: len(text) // 2]
+
+
+def edited(text: str) -> str:
+    """A median made larger by hand."""
+    before, word, after = text.partition('"median": ')
+    return f"{before}{word}9{after}"
+
+
+def of_the_future(text: str) -> str:
+    """A schema that this checkout does not know."""
+    return text.replace('"baseline": {"schema": 1', '"baseline": {"schema": 99')
+
+
+def not_a_number(text: str) -> str:
+    """A median that is none."""
+    before, word, after = text.partition('"median": ')
+    return f"{before}{word}NaN{after[after.index(',') :]}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncated, "truncated"),
+        (edited, "not as it was accepted"),
+        (of_the_future, "schema"),
+        (not_a_number, "not as it was accepted"),
+        (lambda _: "", "the file is empty"),
+        (lambda _: '{"benchmarks": []}', "not written by accept"),
+    ],
+    ids=["truncated", "edited", "future", "nan", "empty", "foreign"],
+)
+def test_a_damaged_baseline_is_refused(gated: Gated, damage: Callable[[str], str], words: str) -> None:
+    """Exit 4 before anything starts, naming the file; nothing is measured and the file stays as it is."""
+    path = gated.accept()[2]
+    damaged = damage(path.read_text())
+    assert damaged != path.read_text()
+    path.write_text(damaged)
+    ended = gated()
+    assert ended.code == 4
+    assert str(path) in ended.text
+    assert words in ended.text
+    assert "Traceback" not in ended.text
+    assert not gated.suite.runs.exists()
+    assert path.read_text() == damaged
+
+
+def test_nothing_selected_and_nothing_measured(gated: Gated) -> None:
+    """An empty selection exits with 5; --benchmark-disable says that nothing was judged, and its last line has no pass."""
+    gated.accept()
+    assert gated("-k", "no_such_benchmark").code == 5
+    shutil.rmtree(gated.suite.runs, ignore_errors=True)
+    disabled = gated.suite(
+        *(SCALING, "--preset=quick", "--threads=1", "--backends=onnxruntime", "--benchmark-disable"),
+        *("--store", str(gated.store)),
+    )
+    assert disabled.code == 0
+    assert "nothing measured, nothing judged" in disabled.text
+    assert "1 checked in" in last_line(disabled)
+
+
+def test_stopped_at_the_first_failure(gated: Gated) -> None:
+    """After -x what was not reached is not missing, and the run is partial."""
+    gated.accept(slower=0.2)
+    ended = gated("-x")
+    assert ended.code == 1
+    assert verdicts_of(ended) == {ONE: "regressed"}
+    assert ended.run["run"]["partial"] is True
+    assert "missing" not in last_line(ended)
+    assert ended.run["run"]["verdicts"]["missing"] == {}
