@@ -4,10 +4,10 @@
 """
 
 from fixtures.conditions import Measure
-from fixtures.instance.configuration import Configuration
+from fixtures.instance.configuration import Deployment
 from fixtures.matrix import ProblemSize
 
 
-def test_core_count_scaling(configuration: Configuration, problem_size: ProblemSize, measure: Measure) -> None:
+def test_core_count_scaling(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:
     """Latency of one instance on as many physical cores as it has threads."""
-    measure(configuration, problem_size)
+    measure(deployment, problem_size)

@@ -4,10 +4,10 @@ The study's first figure: latency by backend, batch size and sequence length on 
 """
 
 from fixtures.conditions import Measure
-from fixtures.instance.configuration import Configuration
+from fixtures.instance.configuration import Deployment
 from fixtures.matrix import ProblemSize
 
 
-def test_out_of_the_box(configuration: Configuration, problem_size: ProblemSize, measure: Measure) -> None:
+def test_out_of_the_box(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:
     """Latency of one instance on the whole mask, with the framework's defaults."""
-    measure(configuration, problem_size)
+    measure(deployment, problem_size)

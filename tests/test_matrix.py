@@ -7,7 +7,17 @@ from collections import Counter
 import pytest
 
 from fixtures import matrix
-from fixtures.matrix import PRESETS, QUESTIONS, Axes, Benchmark, ProblemSize
+from fixtures.layouts import layouts_of
+from fixtures.machine.topology import Topology
+from fixtures.matrix import PRESETS, QUESTIONS, Axes, Benchmark, Layout, ProblemSize
+
+FOUR_CORES = Topology(
+    sockets=1,
+    numa_nodes={0: (0, 1, 2, 3)},
+    cores=((0,), (1,), (2,), (3,)),
+    usable_cpus=(0, 1, 2, 3),
+    cpu_quota=None,
+)
 
 
 def axes(preset: str = "default", **changes: object) -> Axes:
@@ -18,14 +28,16 @@ def axes(preset: str = "default", **changes: object) -> Axes:
         "backends": None,
         "precisions": chosen.precisions,
         "threads": (1, 2),
+        "instances": (1, 2),
         "problem_sizes": chosen.problem_sizes,
+        "shared_problem_sizes": chosen.shared_problem_sizes,
     }
     return Axes(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def expanded(question: str, chosen: Axes) -> list[Benchmark]:
     """The benchmarks of a question where everything is possible."""
-    return matrix.expand(QUESTIONS[question], chosen, lambda *_: None)
+    return matrix.expand(QUESTIONS[question], chosen, layouts_of(question, chosen, FOUR_CORES), lambda *_: None)
 
 
 def test_ids_name_every_axis_and_have_no_equals_sign() -> None:
@@ -41,7 +53,7 @@ def test_ids_are_unique_and_configurations_stand_together(question: str, preset:
     """No id twice, and the benchmarks of one configuration in one block, so that it is started once."""
     benchmarks = expanded(question, axes(preset))
     assert max(Counter(benchmark.id for benchmark in benchmarks).values()) == 1
-    configurations = [(benchmark.backend, benchmark.precision, benchmark.threads) for benchmark in benchmarks]
+    configurations = [(one.backend, one.precision, tuple(one.layout.values.items())) for one in benchmarks]
     blocks = [one for one, before in zip(configurations, [None, *configurations], strict=False) if one != before]
     assert len(blocks) == len(set(blocks))
 
@@ -57,10 +69,10 @@ def test_the_default_preset_is_the_one_that_was_promised() -> None:
 
 def test_named_axes_make_a_grid() -> None:
     """Naming one axis keeps the preset's values of the other."""
-    preset = PRESETS["default"]
+    preset = PRESETS["default"].problem_sizes
     sizes = matrix.problem_sizes(preset, None, [64])
     assert sizes == (ProblemSize(batch_size=1, sequence_length=64), ProblemSize(batch_size=8, sequence_length=64))
-    assert matrix.problem_sizes(preset, None, None) == preset.problem_sizes
+    assert matrix.problem_sizes(preset, None, None) == preset
     assert len(matrix.problem_sizes(preset, [1, 2, 3], [4, 5])) == 6
 
 
@@ -72,12 +84,25 @@ def test_parameters_are_plain() -> None:
 
 def test_an_impossible_benchmark_keeps_its_place_and_says_why() -> None:
     """It becomes a skip, never a hole."""
-    reasons = matrix.expand(
-        QUESTIONS["core_count_scaling"], axes(), lambda backend, threads, size: f"no {backend}" if threads == 2 else None
+    layouts = [Layout(values={"threads": 1}), Layout(values={"threads": 9}, skip="9 threads need 9 physical cores")]
+    benchmarks = matrix.expand(
+        QUESTIONS["core_count_scaling"], axes(), layouts, lambda backend, size: "no" if backend == "pytorch" else None
     )
-    assert {benchmark.skip for benchmark in reasons if benchmark.threads == 2} == {
-        "no pytorch",
-        "no tensorflow_xla",
-        "no onnxruntime",
+    reasons = {(one.backend, one.layout.values["threads"]): one.skip for one in benchmarks}
+    assert reasons["pytorch", 1] == reasons["pytorch", 9] == "no"
+    assert reasons["onnxruntime", 9] == "9 threads need 9 physical cores"
+    assert reasons["onnxruntime", 1] is None
+
+
+def test_instances_share_the_samples() -> None:
+    """What cannot be shared equally is a skip with its numbers."""
+    chosen = axes(instances=(1, 2, 4), shared_problem_sizes=matrix.grid([6, 8], [32]))
+    reasons = {one.id: one.skip for one in expanded("instance_scaling", chosen) if one.backend == "onnxruntime"}
+    assert reasons == {
+        "onnxruntime-fp32-instances1-batch6-seq32": None,
+        "onnxruntime-fp32-instances1-batch8-seq32": None,
+        "onnxruntime-fp32-instances2-batch6-seq32": None,
+        "onnxruntime-fp32-instances2-batch8-seq32": None,
+        "onnxruntime-fp32-instances4-batch6-seq32": "6 samples cannot be shared equally by 4 instances",
+        "onnxruntime-fp32-instances4-batch8-seq32": None,
     }
-    assert {benchmark.skip for benchmark in reasons if benchmark.threads == 1} == {None}

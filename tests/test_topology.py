@@ -219,6 +219,39 @@ class TestUsable:
             read(kernel_trees.HOLES).node_of(3)
 
 
+class TestShareCpus:
+    """Which CPUs instances beside each other get."""
+
+    def test_a_node_each(self, read: Read) -> None:
+        """On the study's machine two instances have a socket each, and 48 a core each; no CPU twice, no siblings."""
+        topology = read(kernel_trees.C5_METAL)
+        assert topology.share_cpus(1) == (tuple(range(48)),)
+        assert topology.share_cpus(2) == (tuple(range(24)), tuple(range(24, 48)))
+        assert topology.share_cpus(48) == tuple((cpu,) for cpu in range(48))
+        for instances in range(1, 49):
+            cpus = [cpu for share in topology.share_cpus(instances) for cpu in share]
+            assert len(cpus) == len(set(cpus)) == instances * (48 // instances)
+            assert set(cpus) <= set(range(48))
+
+    def test_an_instance_stays_on_one_node_while_there_is_room(self, read: Read) -> None:
+        """Three instances of 16 cores on two nodes of 24: two have a node's, the third what the two nodes have left."""
+        first, second, third = read(kernel_trees.C5_METAL).share_cpus(3)
+        assert (first, second) == (tuple(range(16)), tuple(range(24, 40)))
+        assert third == (*range(16, 24), *range(40, 48))
+
+    def test_a_quota_and_too_many(self, read: Read) -> None:
+        """A quota of three CPUs makes two instances of one core; a fourth instance is refused."""
+        topology = replace(read(kernel_trees.C5_METAL), cpu_quota=3.5)
+        assert topology.share_cpus(2) == ((0,), (1,))
+        with pytest.raises(ValueError, match="cannot give 4 instances a physical core each: 1 to 3 are possible here"):
+            topology.share_cpus(4)
+
+    def test_counts(self, read: Read) -> None:
+        """1, 2, 4, ... and one for each core."""
+        assert read(kernel_trees.C5_METAL).instance_counts() == (1, 2, 4, 8, 16, 32, 48)
+        assert read(kernel_trees.ONE_CORE).instance_counts() == (1,)
+
+
 class TestPickCpus:
     """Which CPUs a number of cores gets."""
 
