@@ -5,13 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 from baselines.accept import Refused, Request, accept
 from baselines.compare import compare
 from baselines.listing import listing
-from baselines.reading import RUNS
+from baselines.reading import RUNS, run_path
+from baselines.report.markdown import markdown
+from baselines.report.summary import append_summary
+from baselines.report.terminal import terminal
+from baselines.report.verdicts_json import verdicts_json
+from baselines.report.view import view_of
+from baselines.report.write import report_folder, write_report
 from baselines.run_file import JOURNAL_NAME, RunFileError, newest_run, recover
 from baselines.store import MACHINES
+from baselines.wording import shown
+
+FORMATS: Final = {"terminal": terminal, "markdown": markdown, "json": verdicts_json}
+"""What `compare` can print."""
 
 
 def folder_of(run: Path | None) -> Path:
@@ -51,7 +62,25 @@ def accept_command(arguments: argparse.Namespace) -> str:
 def compare_command(arguments: argparse.Namespace) -> tuple[str, int]:
     """Judges a run against accepted or named ones; the exit code is the verdict."""
     comparison = compare(arguments.run, arguments.baseline, arguments.store)
-    return "\n".join(comparison.lines()), comparison.exit_code(strict=arguments.strict)
+    view = view_of(comparison, strict=arguments.strict)
+    warn(append_summary(view))
+    return FORMATS[arguments.format](view).rstrip("\n"), view.exit_code
+
+
+def report_command(arguments: argparse.Namespace) -> str:
+    """Writes what `compare` says, and what was measured where there is nothing to compare with, as files."""
+    run = run_path(arguments.run)
+    folder = arguments.output or report_folder(run)
+    view = view_of(compare(run, arguments.against, arguments.store, demand_baseline=False))
+    paths = write_report(view, folder)
+    warn(append_summary(view))
+    return "\n".join([view.headline, *(f"written  {shown(path)}" for path in paths)])
+
+
+def warn(warning: str | None) -> None:
+    """Says what went wrong beside the work that was asked for."""
+    if warning is not None:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def list_command(arguments: argparse.Namespace) -> str:
@@ -83,8 +112,23 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
     command.add_argument("baseline", nargs="*", type=Path, help="runs to judge against (default: the accepted ones)")
     command.add_argument("--strict", action="store_true", help="2 also when anything is inconclusive")
+    command.add_argument("--format", choices=FORMATS, default="terminal", help="what to print (default: terminal)")
     add_store(command)
     command.set_defaults(run_command=compare_command)
+
+
+def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `report`."""
+    command = commands.add_parser(
+        "report", help="write report.md, verdicts.json and report.html: 0 written, whatever they say; 2 unreadable"
+    )
+    command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
+    command.add_argument(
+        "--against", nargs="+", type=Path, default=[], metavar="BASELINE", help="runs to judge against (default: accepted)"
+    )
+    command.add_argument("--output", type=Path, metavar="DIR", help="default: report/ in the run's folder")
+    add_store(command)
+    command.set_defaults(run_command=report_command)
 
 
 def add_store(command: argparse.ArgumentParser) -> None:
@@ -101,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.set_defaults(run_command=recover_command)
     add_accept(commands)
     add_compare(commands)
+    add_report(commands)
     command = commands.add_parser("list", help="the accepted runs of every machine and model")
     add_store(command)
     command.set_defaults(run_command=list_command)

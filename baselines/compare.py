@@ -1,20 +1,18 @@
 """`python -m baselines compare RUN [BASELINE ...]`: the first is judged, the others are its baseline, or else the store is.
 
-Reads files of pytest-benchmark, also of other projects. judge.py says the verdicts, message.py the words.
+Reads files of pytest-benchmark, also of other projects. judge.py says the verdicts, report/ prints them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from baselines.differences import environment_differences, identity_differences
+from baselines.differences import identity_differences
 from baselines.judge import judge_run, suite_shift
 from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
-from baselines.message import verdict_line
 from baselines.reading import read_run, run_path
 from baselines.results import Result, Run, judged_values
 from baselines.run_file import RunFileError
@@ -40,7 +38,9 @@ class Comparison:
 
     run: Run
     baseline: tuple[Run, ...]
-    """Oldest first."""
+    """Oldest first; empty when there was none and none was demanded."""
+    past: Mapping[str, Past]
+    """What the baseline says of each of its benchmarks, by key."""
     judgements: Mapping[str, tuple[Result, Judgement]]
     """By key; the result is the run's own, of what is missing the baseline's newest."""
     shift: SuiteShift
@@ -54,23 +54,6 @@ class Comparison:
             return 2
         return 0
 
-    def lines(self) -> list[str]:
-        """What differs around the benchmarks, the counts, then a line each, worst first."""
-        newest = self.baseline[-1]
-        lines = [f"{shown(self.run.path)} against {len(self.baseline)} run(s), the newest {shown(newest.path)}"]
-        if self.run.machine_id != newest.machine_id:
-            lines.append(f"another machine: {newest.machine_id} -> {self.run.machine_id}")
-        lines += [f"changed: {difference}" for difference in environment_differences(newest, self.run)]
-        counts = Counter(judgement.verdict for _, judgement in self.judgements.values())
-        lines.append(", ".join(f"{counts[verdict]} {verdict.value}" for verdict in WORST_FIRST if counts[verdict]))
-        if not counts.keys() & JUDGED:
-            lines.append("nothing could be compared: no benchmark of the run is in the baseline as the same one")
-        lines += [
-            f"  {verdict_line(result, judgement)}" for result, judgement in sorted(self.judgements.values(), key=order)
-        ]
-        lines.append(f"suite: {self.shift.reason}")
-        return lines
-
 
 def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
     """The worst verdict first, within it the largest ratio."""
@@ -78,28 +61,32 @@ def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
     return (WORST_FIRST.index(judgement.verdict), -(judgement.ratio or 0.0), result.fullname)
 
 
-def compare(run: Path | None, baseline: Sequence[Path], machines: Path) -> Comparison:
+def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, demand_baseline: bool = True) -> Comparison:
     """Judges a run.
 
     Args:
         run: its file or folder; None for the newest.
         baseline: files or folders of the runs to judge against; none for the accepted ones of its machine and model.
         machines: the store.
+        demand_baseline: whether it is an error to have nothing to judge against; otherwise all benchmarks are new.
 
     Raises:
         RunFileError: a file cannot be read, or there is nothing to judge against.
     """
     judged = read_run(run_path(run))
     if baseline:
-        read = [read_run(run_path(path)) for path in baseline]
-        runs = sorted(read, key=lambda one: str(one.datetime))
-        past = {key: past_in(runs, key) for one in runs for key in one.by_key}
-    else:
-        if judged.machine_id is None or judged.model is None:
+        runs = sorted((read_run(run_path(path)) for path in baseline), key=lambda one: str(one.datetime))
+        past = {key: past_in(runs, key) for key in {key: None for one in runs for key in one.by_key}}
+    elif judged.machine_id is None or judged.model is None:
+        runs, past = [], {}
+        if demand_baseline:
             raise RunFileError(f"{judged.path}: it names no machine and model; name its baseline: compare RUN BASELINE ...")
+    else:
         runs = accepted_runs(judged.machine_id, judged.model, machines)
         past = pasts(runs)
-    if not past:
+    if not past and baseline:
+        raise RunFileError(f"{judged.path}: the named baseline holds no benchmark: {', '.join(map(shown, baseline))}")
+    if not past and demand_baseline:
         raise RunFileError(
             f"{judged.path}: no accepted run of {judged.model} on {judged.machine_id} in {shown(machines)}; accept one, or "
             "name the baseline: python -m baselines compare RUN BASELINE ..."
@@ -117,6 +104,7 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path) -> Compa
     return Comparison(
         run=judged,
         baseline=tuple(runs),
+        past=past,
         judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
         shift=suite_shift(measured, histories, Policy()),
     )

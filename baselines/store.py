@@ -332,12 +332,14 @@ def _stored_content(addition: Addition, *, reason: str, commit: str, accepted: s
 def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Addition) -> dict[str, Any]:
     marks: dict[str, Any] = {}
     stats = dict(benchmark["stats"])
+    if result.rounds_s:
+        # The clock that took them counts nanoseconds; the digits beyond are of sums, and would take a tenth of the file.
+        stats["data"] = [round(seconds, 9) for seconds in thinned(stats["data"])]
     if result.key in addition.anchors:
         marks["anchor"] = True
     if result.key in addition.accepted_as:
         marks["accepted_as"] = addition.accepted_as[result.key]
     if len(result.rounds_s) > KEPT_ROUNDS:
-        stats["data"] = thinned(stats["data"])
         marks["rounds_kept"] = KEPT_ROUNDS
     extra = {key: value for key, value in benchmark.get("extra_info", {}).items() if key != "baseline"}
     return {**benchmark, "extra_info": {**extra, **({"baseline": marks} if marks else {})}, "stats": stats}

@@ -7,8 +7,20 @@ from pathlib import Path
 
 
 def percent(ratio: float) -> str:
-    """`measured / baseline` of a time as a change: `+14.2 %` is slower."""
-    return f"{100 * (ratio - 1):+.1f} %"
+    """`measured / baseline` of a time as a change: `+14.2 %` is slower; from ten times on the factor itself says more."""
+    if ratio < 10:
+        return f"{100 * (ratio - 1):+.1f} %"
+    return f"x {ratio:.3g}" if ratio < 999.5 else "over x 1000"
+
+
+def one_line(text: str) -> str:
+    r"""A text of a file or of somebody as it can be printed anywhere: what does not print becomes `\n`, `\x1b`, `\u202e`.
+
+    So no name of a benchmark breaks a line, moves the cursor of a terminal, or turns the direction of what follows.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def duration_text(seconds: float) -> str:

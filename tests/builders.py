@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from baselines.__main__ import main
+from baselines.compare import compare
+from baselines.report.view import View, view_of
 
 ONE = "onnxruntime-fp32-batch1-seq32"
 TWO = "pytorch-fp32-batch1-seq32"
@@ -125,6 +127,15 @@ def run_folder(runs: Path, *benchmarks: Mapping[str, Any], **changes: Any) -> Pa
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(content, indent=1))
     return folder
+
+
+def view_of_runs(
+    folder: Path, measured: Sequence[Mapping[str, Any]], accepted: Sequence[Sequence[Mapping[str, Any]]] = (), **changes: Any
+) -> View:
+    """What a report says of a run against runs that are named, a day apart; `changes` of the run as for `run_content`."""
+    run = run_folder(folder / "runs", *measured, **{"started_day": 30, **changes})
+    baseline = [run_folder(folder / "accepted", *one, started_day=day) for day, one in enumerate(accepted)]
+    return view_of(compare(run, baseline, folder / "no store", demand_baseline=bool(accepted)))
 
 
 def git(folder: Path, *arguments: str) -> str:

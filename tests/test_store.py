@@ -60,7 +60,7 @@ def test_a_commit_cannot_lead_out_of_the_store(checkout: Checkout) -> None:
 
 
 def test_everything_else_is_kept_as_measured(checkout: Checkout) -> None:
-    """Environment, machine and statistics are those of the run; `baseline` alone is added."""
+    """Environment, machine, statistics are those of the run, rounds in whole nanoseconds; `baseline` alone is added."""
     run = checkout.run(benchmark(ONE, 0.01))
     checkout.accept(run, reason="  the first\none ")
     before, after = json.loads((run / "run.json").read_text()), json.loads(stored(checkout)[0].read_text())
@@ -69,6 +69,8 @@ def test_everything_else_is_kept_as_measured(checkout: Checkout) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", baseline["accepted"])
     assert re.fullmatch("[0-9a-f]{40}", baseline["commit"])
     assert after["benchmarks"][0]["extra_info"].pop("baseline") == {"anchor": True}
+    stats = before["benchmarks"][0]["stats"]
+    stats["data"] = [round(seconds, 9) for seconds in stats["data"]]
     assert after == before
 
 
@@ -78,7 +80,7 @@ def test_rounds_are_thinned_and_statistics_are_not(checkout: Checkout) -> None:
     checkout.accept(checkout.run(benchmark(ONE, rounds=rounds)))
     (one,) = json.loads(stored(checkout)[0].read_text())["benchmarks"]
     data = one["stats"]["data"]
-    assert (len(data), data[0], data[-1]) == (KEPT_ROUNDS, rounds[0], rounds[-1])
+    assert (len(data), data[0], data[-1]) == (KEPT_ROUNDS, 0.01, 0.011)
     assert data == sorted(data)
     assert max(after - before for before, after in itertools.pairwise(data)) < 22e-6
     assert one["extra_info"]["baseline"]["rounds_kept"] == KEPT_ROUNDS

@@ -1,0 +1,102 @@
+"""A comparison as GitHub's Markdown: what needs a look, the reasons for it, and the rest folded away.
+
+Names and reasons come from files, so everything is escaped: nothing in them becomes a cell, a tag, an image or a mention.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from baselines.report.view import HEADS, Row, View
+
+_ESCAPES: Final = str.maketrans(
+    {
+        **{one: f"\\{one}" for one in "\\`*[]~"},
+        # A table is cut at every | that has no backslash before it, and a backslash may stand before one: not here.
+        **{one: f"&#{ord(one)};" for one in "|$"},
+        "&": "&amp;",
+        "<": "&lt;",
+        "\u200b": "&#8203;",
+    }
+)
+_UNDERSCORE: Final = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # one inside a word emphasises nothing
+_REFERENCE: Final = re.compile(r"[@#](?=\w)")
+
+
+def escaped(text: str) -> str:
+    """A printable line (see `wording.one_line`) so that it reads as it is, in a cell and after other words.
+
+    After `@` and `#` stands a space of no width: GitHub looks for mentions and issues when all escapes are resolved.
+    """
+    text = _REFERENCE.sub("\\g<0>\u200b", text).translate(_ESCAPES)
+    return _UNDERSCORE.sub(r"\\_", text)
+
+
+def markdown(view: View, *, limit: int | None = None) -> str:
+    """The text of report.md.
+
+    Args:
+        view: what to say.
+        limit: of its length in bytes as UTF-8. Rows that passed are left out first, then new ones, then the reasons, and a
+            line says so. Rows that need a look never are: the text is longer where they alone are.
+    """
+    looked_at = [row for row in view.rows if row.needs_reason]
+    rest = [row for row in view.rows if not row.needs_reason]
+    reasons = [f"- **{row.judgement.verdict.value}** {escaped(row.label)}: {escaped(row.reason)}" for row in looked_at]
+    top = [*_top(view), *(["", *table(looked_at)] if looked_at else [])]
+    text = _joined(top, reasons, rest, view)
+    if limit is None or _size(text) <= limit:
+        return text
+    room = limit - _size(_joined(top, reasons, [], view, cut=rest))
+    if room < 0:
+        reasons = [f"{len(reasons)} reasons were left out: the summary has no room for them. They are in the report."]
+        room = limit - _size(_joined(top, reasons, [], view, cut=rest))
+    lines = [_size(line) + 1 for line in table(rest)[2:]]
+    # The first row counts twice: that leaves room for the digits of the counts.
+    room -= _size(_joined([], [], rest[:1], view)) - _size(_joined([], [], [], view))
+    kept = 0
+    while kept < len(rest) and lines[kept] <= room:
+        room -= lines[kept]
+        kept += 1
+    return _joined(top, reasons, rest[:kept], view, cut=rest[kept:])
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Heads, a line that says how columns are aligned, and a line per row."""
+    lines = [" | ".join(HEADS), " | ".join([":--", ":--"] + ["--:"] * (len(HEADS) - 2))]
+    lines += [" | ".join([f"**{row.cells[0]}**", *map(escaped, row.cells[1:])]) for row in rows]
+    return [f"| {line} |" for line in lines]
+
+
+def _top(view: View) -> list[str]:
+    lines = [f"## {view.headline}", ""]
+    lines += [f"- {word}: {escaped(text)}" for word, text in view.facts]
+    lines += [f"- **changed**: {escaped(change.text)}" for change in view.changes]
+    lines += [f"- **note**: {escaped(notice)}" for notice in view.notices]
+    return lines
+
+
+def _joined(top: Sequence[str], reasons: Sequence[str], rest: Sequence[Row], view: View, cut: Sequence[Row] = ()) -> str:
+    lines = [*top]
+    if reasons:
+        lines += ["", *reasons]
+    if rest:
+        lines += ["", f"<details><summary>{_counted(rest)}</summary>", "", *table(rest), "", "</details>"]
+    if cut:
+        lines += ["", f"{_counted(cut)} left out: the summary has no room for these rows. They are in the report."]
+    lines += ["", f"Suite: {escaped(view.suite)}"]
+    for what, command in view.next_steps:
+        lines += ["", f"{what.capitalize()}:", "", f"    {command}"]  # an indented block needs no fence to be kept out of
+    return "\n".join([*lines, ""])
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    counts = Counter(row.judgement.verdict.value for row in rows)
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

@@ -1,0 +1,93 @@
+"""A large report: 2,000 benchmarks against 8 accepted runs, in seconds and within memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from baselines.stored_text import to_text
+from tests.builders import MACHINE, STARTED, benchmark, run_content, run_folder
+from tests.suite import REPOSITORY
+
+BENCHMARKS = 2000
+RUNS = 8
+ROUNDS = 50
+
+MEASURED = """
+import resource, sys
+from baselines.__main__ import main
+code = main(sys.argv[1:])
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(code)
+"""
+
+AS_LARGE_AS_REAL_ONES: dict[str, Any] = {
+    "per_instance": [
+        {"cpus": [0, 1], "thread_masks": [[[0, 1], 4]], "threads_observed": 2, "cpu_time_s": 1.996299252,
+         "wall_s": 1.0010270389998368, "median_s": 0.0059170539998376626, "rounds": 168, "peak_rss_bytes": 113168384,
+         "pinned_by_framework": 0, "pool": {"intra_op": 2, "inter_op": 1}}
+    ],
+    "latency_s": {"median": 0.0059170539998376626, "p90": 0.00611494099994161, "p99": None, "max": 0.0074528350000946375},
+    "overlap": 1.0,
+    "parity": {"max_abs_error": 1.6689300537109375e-06, "cosine": 0.9999999999999823, "tolerance": 0.001},
+    "start_up_s": {"import": 0.100186422, "load": 0.029107424, "compile": 7.9e-06, "first_round": 0.010813349},
+    "graph": {f"AFusedOperatorNumber{number}": number for number in range(16)},
+    "work": {"flop": 939786240, "gflop_per_s": 158.82671343303332, "share_of_limit": None},
+}  # fmt: skip
+
+
+def benchmarks_of_a_run(seed: int, *, slow: int = 0) -> list[dict[str, Any]]:
+    """All benchmarks with their rounds in whole nanoseconds; so many of them are half as slow again."""
+    chance = random.Random(seed)  # noqa: S311 - noise, no secret
+    run_wide = chance.gauss(1, 0.005)
+    (template,) = [benchmark(extra_info=AS_LARGE_AS_REAL_ONES, rounds=[0.01] * ROUNDS)]
+    made = []
+    for number in range(BENCHMARKS):
+        median_s = 0.001 * (1 + number % 97) * run_wide * chance.gauss(1, 0.01) * (1.5 if number < slow else 1)
+        rounds = [round(median_s * (1 + 0.0001 * place), 9) for place in range(-ROUNDS // 2, ROUNDS // 2)]
+        name = f"test_out_of_the_box[pytorch-fp32-batch{number}-seq32]"
+        made.append(
+            {
+                **template,
+                "name": name,
+                "fullname": f"benchmarks/test_out_of_the_box.py::{name}",
+                "param": f"pytorch-fp32-batch{number}-seq32",
+                "stats": {**template["stats"], "median": (rounds[24] + rounds[25]) / 2, "data": rounds},
+            }
+        )
+    return made
+
+
+def filled_store(machines: Path) -> None:
+    """A store with the accepted runs of one machine and model."""
+    folder = machines / MACHINE / "bert-tiny"
+    folder.mkdir(parents=True)
+    for number in range(1, RUNS + 1):
+        content = run_content(*benchmarks_of_a_run(number), started_day=number)
+        accepted = (STARTED + dt.timedelta(days=number)).isoformat()
+        words = {"schema": 1, "reason": "a test", "accepted": accepted, "commit": "0" * 40, "run": f"run {number}"}
+        text = to_text({**content, "baseline": {**words, "whole": True}})
+        (folder / f"{number:04}_1a2b3c4d5e6f_2026-03-01.json").write_text(text)
+
+
+def test_two_thousand_benchmarks_against_eight_runs(tmp_path: Path) -> None:
+    """Read, judged and reported in 500 MB and, on a machine that does nothing else, in 5 s; three times that is allowed."""
+    filled_store(tmp_path / "machines")
+    run = run_folder(tmp_path / "runs", *benchmarks_of_a_run(0, slow=20), started_day=30)
+    command = [sys.executable, "-c", MEASURED, "report", str(run), "--store", str(tmp_path / "machines")]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    took_s = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    content = json.loads((run / "report" / "verdicts.json").read_text())
+    assert len(content["judgements"]) == BENCHMARKS
+    assert content["counts"]["regressed"] >= 20
+    assert int(done.stdout.split("peak ")[1]) < 500 * 1000, done.stdout  # ru_maxrss counts KiB
+    assert (run / "report" / "report.html").stat().st_size < 2e6
+    assert took_s < 15, f"{took_s:.1f} s"
