@@ -96,9 +96,9 @@ def verdicts_of(candidate: Candidate, known: Sequence[Run], past: Mapping[str, P
     Those that the run itself came to, when it was judged against these accepted runs: suspects were measured again then.
     Otherwise the judge is asked now, with what is in the file.
     """
-    run = candidate.run
-    if run.verdicts and run.judged_against == tuple(one.path.name for one in known):
-        return {result.key: run.verdicts[result.fullname] for result in candidate.chosen if result.fullname in run.verdicts}
+    said = candidate.run.judgements_against(known)
+    if said:
+        return {one.key: said[one.fullname].verdict.value for one in candidate.chosen if one.fullname in said}
     measured = {result.key: judged_values(result) for result in candidate.chosen}
     histories = {key: one.history() for key, one in past.items()}
     judgements = judge_run(measured, histories, Policy(), expected={})

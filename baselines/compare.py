@@ -6,11 +6,12 @@ Reads files of pytest-benchmark, also of other projects. judge.py says the verdi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from baselines.differences import identity_differences
+from baselines.disturbance import disturbed_because
 from baselines.judge import judge_run, suite_shift
 from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
 from baselines.reading import read_run, run_path
@@ -64,6 +65,9 @@ def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
 def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, demand_baseline: bool = True) -> Comparison:
     """Judges a run.
 
+    What the run said of itself while it ran, against the same accepted runs, stands: it could measure suspects again. For
+    the rest the judge is asked now, with what is in the files; a disturbed launch convicts nobody.
+
     Args:
         run: its file or folder; None for the newest.
         baseline: files or folders of the runs to judge against; none for the accepted ones of its machine and model.
@@ -100,6 +104,13 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
         expected=expected_of(judged, past, everything=bool(baseline)),
         incomparable=incomparable_in(judged, past),
     )
+    said = {} if baseline else judged.judgements_against(runs)
+    for key, result in judged.by_key.items():
+        if result.fullname in said:
+            judgements[key] = said[result.fullname]
+        elif judgements[key].verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
+            reason = f"{judgements[key].reason}; but it was disturbed: {why}"
+            judgements[key] = replace(judgements[key], verdict=Verdict.INCONCLUSIVE, reason=reason)
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     return Comparison(
         run=judged,

@@ -6,9 +6,10 @@ Imports nothing beyond the standard library, so that whoever prints or stores a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 
 class Verdict(StrEnum):
@@ -184,6 +185,27 @@ class Judgement:
     """Accepted runs of this benchmark."""
     launches: int = 0
     """Launches it rests on."""
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Judgement:
+        """From what `as_dict` gave, here or in another version: fields that are not known are left out.
+
+        Raises:
+            TypeError, ValueError: a word is none of those known.
+        """
+        interval = content.get("interval")
+        known = {field.name for field in fields(cls)}
+        words = {
+            "reason": "",
+            **{key: value for key, value in content.items() if key in known},
+            "verdict": Verdict(content.get("verdict", "")),
+            "evidence": Evidence(content.get("evidence", "none")),
+            "against": Against(content.get("against", "baseline")),
+            "interval": None if interval is None else (float(interval[0]), float(interval[1])),
+        }
+        if words.get("degrees_of_freedom") == "inf":
+            words["degrees_of_freedom"] = math.inf
+        return cls(**words)
 
     def as_dict(self) -> dict[str, object]:
         """The fields as JSON can hold them: words for enumerations, "inf" for infinite degrees of freedom."""

@@ -5,6 +5,7 @@ run_file.py writes the files of runs, store.py those of accepted runs; both are 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from baselines.judgement import Judgement
 from baselines.results import Acceptance, Launch, Result, Run
 from baselines.run_file import JOURNAL_NAME, RUN_NAME, SCHEMA, RunFileError, newest_run
 from baselines.stored_text import BASELINE_SCHEMA, edited_line
@@ -151,7 +153,7 @@ class _FileOfRun:
             partial=words.get("partial") is True,
             not_measured={key: how for key, how in _mapping(words.get("not_measured")).items() if isinstance(how, dict)},
             not_reached=_texts(words.get("not_reached")),
-            verdicts=_verdicts(_mapping(words.get("verdicts"))),
+            judgements=_judgements(_mapping(words.get("verdicts"))),
             missing={name: str(how) for name, how in _mapping(_mapping(words.get("verdicts")).get("missing")).items()},
             judged_against=_texts(_mapping(words.get("verdicts")).get("baseline")),
             pytest_benchmark=_text(self.content.get("version")),
@@ -258,6 +260,7 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         versions=_mapping(extra.get("versions")) if known else {},
         warmed_up=_flag(_mapping(extra.get("warm_up")).get("steady")) if known else None,
         steal_share=_share(extra.get("steal_share")) if known else None,
+        wait_share=_share(extra.get("wait_share")) if known else None,
         anchor=marks.get("anchor") is True,
         accepted_as=_text(marks.get("accepted_as")),
     )
@@ -350,9 +353,13 @@ def _packages(environment: Mapping[str, Any]) -> dict[str, str]:
     return versions
 
 
-def _verdicts(words: Mapping[str, Any]) -> dict[str, str]:
-    judgements = _mapping(words.get("judgements")).items()
-    return {nodeid: text for nodeid, judgement in judgements if (text := _text(_mapping(judgement).get("verdict")))}
+def _judgements(words: Mapping[str, Any]) -> dict[str, Judgement]:
+    """Those that this checkout understands: they are words of a session, and the numbers stand beside them."""
+    judgements = {}
+    for nodeid, judgement in _mapping(words.get("judgements")).items():
+        with contextlib.suppress(TypeError, ValueError):
+            judgements[nodeid] = Judgement.from_dict(_mapping(judgement))
+    return judgements
 
 
 def _moment(text: object) -> dt.datetime | None:

@@ -7,17 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from baselines.disturbance import disturbed_because
 from baselines.results import Result, Run
 from baselines.run_file import RunFileError
 from baselines.store import Past, folder_name, machine_folder
 from baselines.wording import shown
-
-STEAL_SHARE_LIMIT: Final = 0.10
-"""A benchmark is unstable when a hypervisor took more than this share of its CPUs' time: its rounds are then 11 % too long.
-
-Generous on purpose: on the guest with two CPUs where this suite is developed, undisturbed runs show up to 8 %, and the
-accepted runs themselves tell the judge of that spread. Beyond a tenth, somebody else's load was measured.
-"""
 
 STEADY: Final = "steady"
 """As a word of `--only`: all benchmarks that are not unstable."""
@@ -116,9 +110,7 @@ def unstable_because(result: Result) -> str | None:
     """Why a result is not steady enough to be judged against; None when it is."""
     if result.warmed_up is False:
         return "its rounds still became faster when warm-up ended (warm_up.steady is false)"
-    if result.steal_share is not None and result.steal_share > STEAL_SHARE_LIMIT:
-        return f"a hypervisor took {result.steal_share:.0%} of its CPUs' time (limit {STEAL_SHARE_LIMIT:.0%})"
-    return None
+    return disturbed_because(result)
 
 
 def given_twice(candidates: Sequence[Candidate]) -> list[str]:

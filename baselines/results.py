@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from baselines.judgement import Judgement
 from baselines.run_file import RUN_NAME
 from baselines.wording import duration_text, three_digits
 
@@ -64,6 +65,8 @@ class Result:
     """Whether warm-up ended because rounds were steady; None where the file does not say."""
     steal_share: float | None
     """Share of the CPUs' time that a hypervisor took meanwhile; None where the file does not say."""
+    wait_share: float | None
+    """Share of its CPUs that its threads were ready to use and did not get; None where the file does not say."""
     anchor: bool
     """Whether this accepted result is the one that slow creep is measured from."""
     accepted_as: str | None
@@ -136,7 +139,7 @@ class Run:
     not_measured: Mapping[str, Mapping[str, str]]
     """Outcome and reason by node id, of benchmarks that were failed or skipped."""
     not_reached: tuple[str, ...]
-    verdicts: Mapping[str, str]
+    judgements: Mapping[str, Judgement]
     """By node id what was said while it ran, with fresh launches of suspects; empty where nothing was judged."""
     missing: Mapping[str, str]
     """By node id, benchmarks of the baseline that it should have measured and did not, and what became of them."""
@@ -154,6 +157,10 @@ class Run:
     def name(self) -> str:
         """How one would call it: the run's folder, else its file."""
         return self.path.parent.name if self.path.name == RUN_NAME else self.path.name
+
+    def judgements_against(self, baseline: Sequence[Run]) -> Mapping[str, Judgement]:
+        """What was said while it ran, if it was judged against these very runs; else nothing."""
+        return self.judgements if self.judged_against == tuple(run.path.name for run in baseline) else {}
 
     @property
     def anchor(self) -> bool:

@@ -31,6 +31,8 @@ from studies.extra_work import PLAN, benchmark_key, step_s
 DATA: Final = Path(__file__).resolve().parent / "data" / "error_rates.jsonl"
 RUNS: Final = Path(__file__).resolve().parent / "runs"
 """Ignored by git: every run of a study, and the store of the accepted ones, which has to lie in the checkout."""
+RULE: Final = 2
+"""Of the gate, as a record names it. 1: until 2026-11-24. 2: launches that other processes disturbed convict nobody."""
 ACCEPTED: Final = 5
 SHARES: Final = (0.05, 0.10, 0.20, 0.50)
 """Extra work as a share of the accepted median."""
@@ -154,7 +156,8 @@ def measure(clean: int, slowed: int, data: Path, folder: Path) -> None:
         steps, shares = plan_of(baseline, number, one_step_s) if kind == "s" else (None, {})
         began = time.monotonic()
         path, code, _ = measured(folder, plan=steps)
-        record = {"study": started, **record_of(path, baseline, code, shares), "wall_s": round(time.monotonic() - began, 1)}
+        record = {"study": started, "rule": RULE, **record_of(path, baseline, code, shares)}
+        record["wall_s"] = round(time.monotonic() - began, 1)
         with data.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
         counts = Counter(judgement["verdict"] for judgement in record["judgements"].values())
@@ -170,10 +173,11 @@ def show(data: Path) -> str:
     if not records:
         raise StudyError(f"{data} has no run; measure some: python -m studies.error_rates measure")
     blocks = []
-    for machine in sorted({record["machine"] for record in records}):
-        here = [record for record in records if record["machine"] == machine]
+    for machine, rule in sorted({(record["machine"], record["rule"]) for record in records}):
+        here = [record for record in records if (record["machine"], record["rule"]) == (machine, rule)]
         studies = ", ".join(sorted({record["study"] for record in here}))
-        blocks += [f"Machine `{machine}`, studies begun {studies} UTC.", "", *false_alarms(here), "", *power(here), ""]
+        head = f"Machine `{machine}`, rule {rule}, studies begun {studies} UTC."
+        blocks += [head, "", *false_alarms(here), "", *power(here), ""]
     return "\n".join(blocks).rstrip()
 
 

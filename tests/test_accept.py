@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from baselines.disturbance import STEAL_SHARE_LIMIT, WAIT_SHARE_LIMIT
 from baselines.reading import run_path
-from baselines.refusals import STEAL_SHARE_LIMIT
 from baselines.store import accepted_runs, pasts
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, git
 
@@ -109,6 +109,8 @@ def test_an_unstable_run_is_refused(checkout: Checkout, extra_info: dict[str, An
     [
         pytest.param({"steal_share": STEAL_SHARE_LIMIT}, 0, id="exactly at the limit"),
         pytest.param({"steal_share": STEAL_SHARE_LIMIT + 1e-6}, 2, id="just above"),
+        pytest.param({"wait_share": WAIT_SHARE_LIMIT}, 0, id="waits, at the limit"),
+        pytest.param({"wait_share": WAIT_SHARE_LIMIT + 1e-6}, 2, id="waits, just above"),
         pytest.param({"steal_share": None, "warm_up": {}}, 0, id="not known"),
     ],
 )

@@ -18,6 +18,7 @@ from fixtures.machine.affinity import (
     granted,
     thread_cpu_times_s,
     thread_masks,
+    thread_wait_times_s,
 )
 from tests.kernel_trees import write
 
@@ -153,6 +154,7 @@ class TestThreadMasks:
 
         assert thread_masks(7, root=tmp_path) == {7: {0, 1, 4}}
         assert thread_cpu_times_s(7, root=tmp_path) == {7: 2.5}
+        assert thread_wait_times_s(7, root=tmp_path) == {7: 1e-8}
 
 
 class TestThreadCpuTimes:
@@ -177,6 +179,7 @@ while time.thread_time() < 0.2: pass
         stat = f"7 (a ) b) S 1 7 7 0 -1 4194560 906 0 0 0 {3 * ticks} {ticks // 2} 99 99 20 0 1 0 317"
         write(tmp_path / "proc/7/task/7/stat", stat)
         assert thread_cpu_times_s(7, root=tmp_path) == {7: 3.5}
+        assert thread_wait_times_s(7, root=tmp_path) is None
 
 
 class TestCheckMasks:

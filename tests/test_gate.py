@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from baselines.disturbance import WAIT_SHARE_LIMIT
 from baselines.reading import read_run
 from baselines.store import Addition, add
+from fixtures.machine.topology import Topology
 from tests.suite import SCALING, Ended, Suite
 
 SESSION = (SCALING, "--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--confirm=1")
@@ -236,6 +240,25 @@ def test_a_suspect_that_fails_when_measured_again(gated: Gated) -> None:
     assert ended.code == 1
     assert "it measured slow, and failed when it was measured again" in ended.text
     assert "this model starts only once" in ended.text
+
+
+def test_disturbed_launches_convict_nobody(gated: Gated) -> None:
+    """When another process runs on the same CPU the kernel says so, and a suspect stays inconclusive with that reason."""
+    gated.accept(slower=0.2)
+    (cpu,) = Topology.of_this_process().pick_cpus(1)
+    busy = subprocess.Popen(
+        [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{cpu}])\nwhile True: pass"], stdin=subprocess.DEVNULL
+    )
+    try:
+        ended = gated("--sequence-lengths=32", "--benchmark-max-time=0.5")
+    finally:
+        busy.kill()
+        busy.wait()
+    (benchmark,) = ended.benchmarks.values()
+    assert benchmark["extra_info"]["wait_share"] > WAIT_SHARE_LIMIT
+    assert ended.code == 0
+    assert verdicts_of(ended) == {ONE: "inconclusive"}
+    assert "measured again, but other processes kept " in ended.text
 
 
 def test_nothing_convicts_without_fresh_launches(gated: Gated) -> None:

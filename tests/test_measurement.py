@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fixtures.measurement import rounds, warm_up
+from fixtures.measurement.benchmarking import wait_share
 from fixtures.measurement.parity import ParityError, read_case, require_parity
 from fixtures.measurement.replay import ReplayClock, replay
 from fixtures.measurement.rounds import iterations_for, latency_summary, percentile
@@ -194,3 +195,12 @@ def test_a_damaged_case_is_named(tmp_path) -> None:
     path.write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ParityError, match=r"1x32\.npz is not a prepared case"):
         read_case(path)
+
+
+def test_share_of_the_cpus_that_others_had() -> None:
+    """Waiting of all threads over the window on all CPUs; unknown where threads wait for each other."""
+    before, after = {1: 5.0, 2: 1.0}, {1: 5.5, 2: 1.0, 3: 0.1}
+    assert wait_share(before, after, window_s=1.0, cpus=2, threads=2) == pytest.approx(0.3)
+    assert wait_share(before, after, window_s=1.0, cpus=2, threads=3) is None
+    assert wait_share(None, None, window_s=1.0, cpus=2, threads=2) is None
+    assert wait_share({}, {1: 9.0}, window_s=1.0, cpus=1, threads=1) == 1.0

@@ -14,7 +14,7 @@ from typing import Final
 
 from baselines.compare import JUDGED, WORST_FIRST, Comparison, order
 from baselines.differences import Change, differences
-from baselines.judgement import Judgement, Policy, Verdict
+from baselines.judgement import Against, Evidence, Judgement, Policy, Verdict
 from baselines.message import value_text
 from baselines.results import Result, Run, judged_values
 from baselines.spread import run_value
@@ -171,7 +171,12 @@ def _row(label: str, pair: tuple[Result, Judgement], pasts: Mapping[str, Past]) 
     past = pasts.get(result.key)
     measured = None if judgement.verdict is Verdict.MISSING else own_value(result)
     baseline = None
-    if measured is not None and judgement.ratio is not None:
+    if judgement.evidence is Evidence.CONFIRMED and past is not None and judgement.ratio is not None:
+        # Fresh launches were judged and the run's own were not: what they measured is the ratio.
+        ends = past.recent if judgement.against is Against.BASELINE or past.anchor is None else (past.anchor,)
+        baseline = math.exp(math.fsum(map(math.log, map(own_value, ends))) / len(ends))
+        measured = baseline / judgement.ratio if result.by_throughput else baseline * judgement.ratio
+    elif measured is not None and judgement.ratio is not None:
         baseline = measured * judgement.ratio if result.by_throughput else measured / judgement.ratio
     elif measured is None and past is not None:
         baseline = math.exp(math.fsum(map(math.log, map(own_value, past.recent))) / len(past.recent))
