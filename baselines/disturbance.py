@@ -13,8 +13,10 @@ Generous on purpose: on guests with two CPUs where this suite is developed, undi
 accepted runs themselves tell the judge of that spread. Beyond a tenth, somebody else's load was measured.
 """
 
-WAIT_SHARE_LIMIT: Final = 0.05
-"""Its threads were ready and had no CPU for more than this share of the time: another process ran there.
+OTHERS_SHARE_LIMIT: Final = 0.05
+"""Other processes had its CPUs for more than this share of the time, and its threads waited for as long.
+
+Both have to say so: threads of one framework also wait for each other, and the share of others is counted in ticks.
 
 The cost is not in proportion: threads that meet at a barrier all wait for the one that was put aside. Half a CPU taken away
 made rounds of PyTorch with two spinning OpenMP threads 20 to 50 times as long (docs/verdicts.md).
@@ -25,6 +27,8 @@ def disturbed_because(result: Result) -> str | None:
     """What took CPU time away from a launch; None when nothing did, or the file does not say."""
     if result.steal_share is not None and result.steal_share > STEAL_SHARE_LIMIT:
         return f"a hypervisor took {result.steal_share:.0%} of its CPUs' time (limit {STEAL_SHARE_LIMIT:.0%})"
-    if result.wait_share is not None and result.wait_share > WAIT_SHARE_LIMIT:
-        return f"other processes kept {result.wait_share:.0%} of its CPUs' time from it (limit {WAIT_SHARE_LIMIT:.0%})"
+    if result.wait_share is not None and result.others_share is not None:
+        share = min(result.wait_share, result.others_share)
+        if share > OTHERS_SHARE_LIMIT:
+            return f"other processes kept {share:.0%} of its CPUs' time from it (limit {OTHERS_SHARE_LIMIT:.0%})"
     return None

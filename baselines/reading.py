@@ -261,6 +261,7 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         warmed_up=_flag(_mapping(extra.get("warm_up")).get("steady")) if known else None,
         steal_share=_share(extra.get("steal_share")) if known else None,
         wait_share=_share(extra.get("wait_share")) if known else None,
+        others_share=_share(extra.get("others_share")) if known else None,
         anchor=marks.get("anchor") is True,
         accepted_as=_text(marks.get("accepted_as")),
     )

@@ -66,7 +66,9 @@ class Result:
     steal_share: float | None
     """Share of the CPUs' time that a hypervisor took meanwhile; None where the file does not say."""
     wait_share: float | None
-    """Share of its CPUs that its threads were ready to use and did not get; None where the file does not say."""
+    """How long its threads were ready and had no CPU, as a share of its CPUs' time; None where the file does not say."""
+    others_share: float | None
+    """Share of its CPUs' time in which they worked for other processes; None where the file does not say."""
     anchor: bool
     """Whether this accepted result is the one that slow creep is measured from."""
     accepted_as: str | None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from baselines.disturbance import STEAL_SHARE_LIMIT, WAIT_SHARE_LIMIT
+from baselines.disturbance import OTHERS_SHARE_LIMIT, STEAL_SHARE_LIMIT
 from baselines.reading import run_path
 from baselines.store import accepted_runs, pasts
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, git
@@ -109,8 +109,10 @@ def test_an_unstable_run_is_refused(checkout: Checkout, extra_info: dict[str, An
     [
         pytest.param({"steal_share": STEAL_SHARE_LIMIT}, 0, id="exactly at the limit"),
         pytest.param({"steal_share": STEAL_SHARE_LIMIT + 1e-6}, 2, id="just above"),
-        pytest.param({"wait_share": WAIT_SHARE_LIMIT}, 0, id="waits, at the limit"),
-        pytest.param({"wait_share": WAIT_SHARE_LIMIT + 1e-6}, 2, id="waits, just above"),
+        pytest.param({"wait_share": 0.9, "others_share": OTHERS_SHARE_LIMIT}, 0, id="others, at the limit"),
+        pytest.param({"wait_share": 0.9, "others_share": OTHERS_SHARE_LIMIT + 1e-6}, 2, id="others, just above"),
+        pytest.param({"wait_share": OTHERS_SHARE_LIMIT, "others_share": 0.9}, 0, id="others were there, nothing waited"),
+        pytest.param({"wait_share": 0.9, "others_share": None}, 0, id="others not known"),
         pytest.param({"steal_share": None, "warm_up": {}}, 0, id="not known"),
     ],
 )

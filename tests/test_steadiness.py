@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures.machine.steadiness import frequency_mhz, steal_and_total_ticks, steal_share, throttled_count
+from fixtures.machine.steadiness import Ticks, cpu_ticks, frequency_mhz, others_share, steal_share, throttled_count
 from tests.kernel_trees import write, write_cgroup_v1, write_cgroup_v2
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ class TestSteal:
     """Time that a hypervisor gave to other guests."""
 
     def test_ticks(self, tmp_path: Path) -> None:
-        """Steal and total are summed over these CPUs alone; guest time, being in user time, is not counted twice."""
+        """Ticks are summed over these CPUs alone; guest time, being in user time, is not counted twice; idle is not busy."""
         write(tmp_path / "proc/stat", STAT)
 
-        assert steal_and_total_ticks([0], root=tmp_path) == (50, 1180)
-        assert steal_and_total_ticks([0, 1], root=tmp_path) == (60, 1180 + 2260)
+        assert cpu_ticks([0], root=tmp_path) == Ticks(busy=125, steal=50, total=1180)
+        assert cpu_ticks([0, 1], root=tmp_path) == Ticks(busy=125 + 244, steal=60, total=1180 + 2260)
 
     def test_unknown_cpu(self, tmp_path: Path) -> None:
         """A CPU that is not online is an error that names it."""
         write(tmp_path / "proc/stat", STAT)
         with pytest.raises(ValueError, match=r"/proc/stat has no line for CPUs 2,4-5: they are not online"):
-            steal_and_total_ticks([0, 2, 4, 5], root=tmp_path)
+            cpu_ticks([0, 2, 4, 5], root=tmp_path)
 
     @pytest.mark.parametrize(
         ("before", "after", "share"),
@@ -52,18 +52,28 @@ class TestSteal:
     )
     def test_share(self, before: tuple[int, int], after: tuple[int, int], share: float) -> None:
         """The share is between 0 and 1 whatever the counters do."""
-        assert steal_share(before, after) == share
+        ticks = [Ticks(busy=0, steal=steal, total=total) for steal, total in (before, after)]
+        assert steal_share(*ticks) == share
+
+    def test_others(self) -> None:
+        """What the CPUs worked beyond the process's own time is others'; too few ticks tell nothing."""
+        tick_s = 1 / os.sysconf("SC_CLK_TCK")
+        before = Ticks(busy=100, steal=0, total=1000)
+        after = Ticks(busy=250, steal=0, total=1200)
+        assert others_share(before, after, own_s=100 * tick_s) == pytest.approx(0.25)
+        assert others_share(before, after, own_s=151 * tick_s) == 0.0
+        assert others_share(before, Ticks(busy=109, steal=0, total=1009), own_s=0.0) is None
 
     def test_this_machine(self) -> None:
         """Time passes on the CPUs of this process, and what is stolen is a share of it."""
         cpus = os.sched_getaffinity(0)
-        before = steal_and_total_ticks(cpus)
+        before = cpu_ticks(cpus)
         deadline = time.monotonic() + 10
-        while steal_and_total_ticks(cpus)[1] <= before[1] and time.monotonic() < deadline:
+        while cpu_ticks(cpus).total <= before.total and time.monotonic() < deadline:
             time.sleep(0.02)
-        after = steal_and_total_ticks(cpus)
+        after = cpu_ticks(cpus)
 
-        assert after[1] > before[1]
+        assert after.total > before.total
         assert 0.0 <= steal_share(before, after) <= 1.0
 
 
