@@ -47,6 +47,8 @@ class Suite:
     def __init__(self, folder: Path, cache_home: Path) -> None:
         self.folder = folder
         self.runs = folder / "runs"
+        self.store = folder / "store"
+        """Of accepted runs: a test's own, because this machine may have some in the checkout."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
             "XDG_CACHE_HOME": str(cache_home),
@@ -57,7 +59,7 @@ class Suite:
     def command(self, *arguments: str, hostile: bool = False) -> list[str]:
         """The command line."""
         plugin = ("-p", "tests.hostile_backends") if hostile else ()
-        common = ("-p", "no:cacheprovider", "--runs", str(self.runs))
+        common = ("-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
         return [sys.executable, "-m", "pytest", *plugin, *common, *arguments]
 
     def start(self, *arguments: str, hostile: bool = False, **variables: str) -> subprocess.Popen[str]:

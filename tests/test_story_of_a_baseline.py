@@ -22,6 +22,7 @@ class Checkout(Suite):
     def __init__(self, folder: Path, cache_home: Path) -> None:
         super().__init__(folder, cache_home)
         self.root = folder / "checkout"
+        self.store = self.root / "baselines" / "machines"
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
             cwd=REPOSITORY,
