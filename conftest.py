@@ -6,4 +6,5 @@ pytest_plugins = [
     "fixtures.run.terminal",
     "fixtures.verdict",
     "fixtures.conditions",
+    "fixtures.dispatching.conditions",
 ]

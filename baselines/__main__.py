@@ -11,6 +11,7 @@ from baselines.accept import Refused, Request, accept
 from baselines.compare import compare
 from baselines.listing import listing
 from baselines.reading import RUNS, run_path
+from baselines.recommend import recommend
 from baselines.report.markdown import markdown
 from baselines.report.summary import append_summary
 from baselines.report.terminal import terminal
@@ -83,6 +84,11 @@ def warn(warning: str | None) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
+def recommend_command(arguments: argparse.Namespace) -> str:
+    """The best measured configuration of every problem size."""
+    return recommend(arguments.run, price=arguments.price, plan=arguments.plan)
+
+
 def list_command(arguments: argparse.Namespace) -> str:
     """The history of every baseline."""
     return listing(arguments.store)
@@ -131,6 +137,32 @@ def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.set_defaults(run_command=report_command)
 
 
+def add_recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `recommend`."""
+    command = commands.add_parser(
+        "recommend", help="the best configuration of every problem size of a run, what it promises and how to run it"
+    )
+    command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
+    command.add_argument(
+        "--price", type=positive_price, metavar="PER_HOUR", help="of the whole machine: prints the cost of a million samples"
+    )
+    command.add_argument(
+        "--plan", type=Path, metavar="FILE", help="write a plan for smart dispatching, for pytest --dispatch-plan FILE"
+    )
+    command.set_defaults(run_command=recommend_command)
+
+
+def positive_price(text: str) -> float:
+    """A number above 0."""
+    try:
+        price = float(text)
+    except ValueError:
+        price = 0.0
+    if not 0 < price < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price per hour above 0, such as 4.848")
+    return price
+
+
 def add_store(command: argparse.ArgumentParser) -> None:
     """Declares the store that a command works on."""
     command.add_argument("--store", type=Path, default=MACHINES, metavar="DIR", help="default: baselines/machines")
@@ -146,6 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_accept(commands)
     add_compare(commands)
     add_report(commands)
+    add_recommend(commands)
     command = commands.add_parser("list", help="the accepted runs of every machine and model")
     add_store(command)
     command.set_defaults(run_command=list_command)

@@ -112,6 +112,22 @@ class StartsOnce(OnnxRuntime):
         super().load(checkpoint, onnx)
 
 
+class StandsStillOnce(OnnxRuntime):
+    """Sleeps for a second in its sixtieth forward pass, as a server does that swaps or collects garbage."""
+
+    name = "stands_still_once"
+
+    def compile(self, inputs: Any) -> Forward:
+        forward, calls = super().compile(inputs), iter(range(1, 1_000_000))
+
+        def standing_still() -> Any:
+            if next(calls) == 60:
+                time.sleep(1.0)
+            return forward()
+
+        return standing_still
+
+
 class NotInstalled(OnnxRuntime):
     """Needs what nobody has."""
 
@@ -128,6 +144,7 @@ HOSTILE = (
     LeavesItsMaskLater,
     NotInstalled,
     SleepsForEver,
+    StandsStillOnce,
     StartsOnce,
 )
 BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in HOSTILE})

@@ -38,6 +38,9 @@ class Machine:
     """Names of the files with a core's CPUs; `_list` is appended for the list. Linux before 5.3 had only the second."""
 
     node_memory_kib: int = 0
+    nodes_without_memory: tuple[int, ...] = ()
+    distances: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Node to what its file `distance` lists: one number per node, in the order of their ids."""
 
     @property
     def cpus(self) -> tuple[int, ...]:
@@ -64,6 +67,7 @@ C5_METAL = Machine(
     cores=hyperthreaded(packages=2, cores=24),
     nodes={0: (*range(24), *range(48, 72)), 1: (*range(24, 48), *range(72, 96))},
     node_memory_kib=98_304_000,
+    distances={0: (10, 21), 1: (21, 10)},
 )
 """AWS c5.metal: 2 sockets of 24 cores, siblings 0 and 48, one node per socket."""
 
@@ -73,6 +77,7 @@ VIRTUAL_MACHINE = Machine(cores=tuple(Core(cpus=(2 * core, 2 * core + 1), core_i
 SUB_NUMA_CLUSTERS = Machine(
     cores=hyperthreaded(packages=2, cores=12),
     nodes={node: (*range(6 * node, 6 * node + 6), *range(24 + 6 * node, 30 + 6 * node)) for node in range(4)},
+    distances={0: (10, 11, 20, 21), 1: (11, 10, 21, 20), 2: (20, 21, 10, 11), 3: (21, 20, 11, 10)},
 )
 """2 sockets of 12 cores, each socket two nodes."""
 
@@ -141,7 +146,10 @@ def _write_nodes(directory: Path, machine: Machine) -> None:
     nodes |= dict.fromkeys(machine.memory_only_nodes, ())
     write(directory / "online", kernel_list(nodes))
     write(directory / "has_cpu", kernel_list(node for node, cpus in nodes.items() if cpus))
+    write(directory / "has_memory", kernel_list(node for node in nodes if node not in machine.nodes_without_memory))
     for node, cpus in nodes.items():
+        if node in machine.distances:
+            write(directory / f"node{node}/distance", " ".join(map(str, machine.distances[node])))
         online = sorted(set(cpus).intersection(machine.online))
         write(directory / f"node{node}/cpulist", kernel_list(online))
         write(directory / f"node{node}/cpumap", kernel_mask(online, machine.cpus[-1] + 1))

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures import matrix
 from fixtures.layouts import layouts_of
+from fixtures.machine.memory import NodeMemory
 from fixtures.machine.topology import Topology
 from fixtures.matrix import PRESETS, QUESTIONS, Axes, Benchmark, Layout, ProblemSize
 
@@ -18,6 +19,8 @@ FOUR_CORES = Topology(
     usable_cpus=(0, 1, 2, 3),
     cpu_quota=None,
 )
+
+ONE_NODE = NodeMemory(with_memory=(0,), allowed=(0,), distances={}, balancing=None)
 
 
 def axes(preset: str = "default", **changes: object) -> Axes:
@@ -31,13 +34,15 @@ def axes(preset: str = "default", **changes: object) -> Axes:
         "instances": (1, 2),
         "problem_sizes": chosen.problem_sizes,
         "shared_problem_sizes": chosen.shared_problem_sizes,
+        "few_problem_sizes": chosen.few_problem_sizes,
     }
     return Axes(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def expanded(question: str, chosen: Axes) -> list[Benchmark]:
     """The benchmarks of a question where everything is possible."""
-    return matrix.expand(QUESTIONS[question], chosen, layouts_of(question, chosen, FOUR_CORES), lambda *_: None)
+    layouts = layouts_of(question, chosen, FOUR_CORES, ONE_NODE)
+    return matrix.expand(QUESTIONS[question], chosen, layouts, lambda *_: None)
 
 
 def test_ids_name_every_axis_and_have_no_equals_sign() -> None:

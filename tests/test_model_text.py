@@ -74,6 +74,17 @@ def test_the_reference_is_the_sentence_embedding_of_sentence_transformers(minilm
     assert (1 - cosine).max() < 1e-4
 
 
+def test_the_lengths_of_requests_are_those_of_real_text(minilm: PreparedModel) -> None:
+    """Every sentence and every paragraph, with the two tokens around it: a few long ones among many short ones."""
+    lengths = minilm.text_lengths
+    assert lengths is not None
+    assert len(lengths) == len(inputs.sentences()) + len(inputs.paragraphs())
+    assert list(lengths) == sorted(lengths)
+    assert 4 <= lengths[0] < 8
+    assert lengths[-1] > 4 * lengths[len(lengths) // 2]
+    assert PreparedModel.from_json(minilm.as_json()) == minilm
+
+
 def test_text_is_kept_apart_from_seeded_ids(minilm: PreparedModel) -> None:
     """The folder of a case tells its inputs; the checkpoint stays where its package put it."""
     assert minilm.inputs == "text"

@@ -83,6 +83,7 @@ class TestReading:
 
         assert topology.sockets == 2
         assert sorted(topology.numa_nodes) == [0, 1, 2, 3]
+        assert topology.packages == ((*range(12), *range(24, 36)), (*range(12, 24), *range(36, 48)))
         assert [topology.node_of(cpu) for cpu in (0, 5, 6, 11, 12, 24, 30, 47)] == [0, 0, 1, 1, 2, 0, 1, 3]
 
     def test_no_numa_directory(self, read: Read) -> None:
@@ -122,6 +123,7 @@ class TestReading:
         topology = read(kernel_trees.HOLES)
 
         assert topology.sockets == 2
+        assert topology.packages == ((2, 4, 10, 12), (7, 15))
         assert topology.cores == ((2, 10), (4, 12), (7, 15))
         assert topology.numa_nodes == {1: (2, 4, 10, 12), 8: (7, 15)}
         assert topology.node_of(15) == 8
@@ -313,6 +315,61 @@ class TestPickCpus:
         assert topology.pick_cpus(2) == (0, 1)
         with pytest.raises(ValueError, match=r"1 to 2 are possible here .*CPU quota 2\.5"):
             topology.pick_cpus(3)
+
+
+class TestPickSiblings:
+    """Which CPUs threads get of which two share a core."""
+
+    def test_one_cpu_per_core_then_their_siblings(self, read: Read) -> None:
+        """On the study's machine 24 threads are 24 cores of a socket, or 12 of them with their siblings."""
+        topology = read(kernel_trees.C5_METAL)
+
+        assert topology.pick_siblings(24, 24) == tuple(range(24))
+        assert topology.pick_siblings(12, 24) == (*range(12), *range(48, 60))
+        assert topology.pick_siblings(24, 48) == (*range(24), *range(48, 72))
+        assert topology.pick_siblings(48, 96) == (*range(48), *range(48, 96))
+        assert topology.pick_siblings(2, 3) == (0, 1, 48)
+
+    def test_adjacent_siblings(self, read: Read) -> None:
+        """Where siblings are neighbours, two threads on a core are CPUs 0 and 1."""
+        topology = read(kernel_trees.VIRTUAL_MACHINE)
+
+        assert topology.pick_siblings(1, 2) == (0, 1)
+        assert topology.pick_siblings(2, 4) == (0, 2, 1, 3)
+        assert topology.pick_siblings(4, 4) == (0, 2, 4, 6)
+
+    def test_the_same_cores_whatever_the_threads(self, read: Read) -> None:
+        """Cores without a usable sibling are left out of both sides of a comparison."""
+        topology = replace(read(kernel_trees.VIRTUAL_MACHINE), usable_cpus=(0, 2, 3, 6, 7))
+
+        assert topology.sibling_cores == ((2, 3), (6, 7))
+        assert topology.pick_siblings(2, 2) == (2, 6)
+        assert topology.pick_siblings(2, 4) == (2, 6, 3, 7)
+
+    def test_one_node_first(self, read: Read) -> None:
+        """All cores come from the first node that has enough of them."""
+        assert read(kernel_trees.HOLES).pick_siblings(1, 2) == (2, 10)
+        narrowed = replace(read(kernel_trees.HOLES), usable_cpus=(2, 4, 7, 12, 15))
+        assert narrowed.pick_siblings(2, 4) == (4, 7, 12, 15)
+
+    @pytest.mark.parametrize(("cores", "threads"), [(0, 0), (5, 5), (2, 1), (2, 5)])
+    def test_impossible(self, read: Read, cores: int, threads: int) -> None:
+        """What cannot be had is refused with the numbers and the command that shows them."""
+        with pytest.raises(
+            ValueError,
+            match=rf"cannot pick {threads} CPUs on {cores} physical cores with a sibling each: 4 such cores are usable "
+            r"here on CPUs 0-7\. `python -m fixtures\.machine`",
+        ):
+            read(kernel_trees.VIRTUAL_MACHINE).pick_siblings(cores, threads)
+
+    def test_beyond_the_quota(self, read: Read) -> None:
+        """Two threads on a core need two CPUs' worth of time."""
+        topology = replace(read(kernel_trees.C5_METAL), cpu_quota=3.5)
+
+        assert topology.usable_threads == 3
+        assert topology.pick_siblings(1, 2) == (0, 48)
+        with pytest.raises(ValueError, match=r"cannot pick 4 CPUs on 2 physical cores .*CPU quota 3\.5"):
+            topology.pick_siblings(2, 4)
 
 
 class TestThreadCounts:
