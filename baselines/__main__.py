@@ -86,7 +86,7 @@ def warn(warning: str | None) -> None:
 
 def recommend_command(arguments: argparse.Namespace) -> str:
     """The best measured configuration of every problem size."""
-    return recommend(arguments.run, price=arguments.price, plan=arguments.plan)
+    return recommend(arguments.run, price=arguments.price, plan=arguments.plan, machines=arguments.store)
 
 
 def list_command(arguments: argparse.Namespace) -> str:
@@ -149,6 +149,7 @@ def add_recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument(
         "--plan", type=Path, metavar="FILE", help="write a plan for smart dispatching, for pytest --dispatch-plan FILE"
     )
+    add_store(command)
     command.set_defaults(run_command=recommend_command)
 
 

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from baselines.command_line import command_lines, in_code
 from baselines.dispatch_plan import plan_of, write_plan
+from baselines.judgement import Policy
+from baselines.promise import LEVEL, Promise, reaches
 from baselines.reading import read_with_content, run_path
-from baselines.recommendation import Candidate, Promise, Recommendation, recommendations
+from baselines.recommendation import Candidate, Recommendation, recommendations
 from baselines.results import Run
 from baselines.run_file import RunFileError
+from baselines.store import MACHINES, accepted_runs, pasts
 from baselines.wording import duration_text, one_line, shown, three_digits
 
 _NAMED: Final = 3  # others that a line names
@@ -19,13 +22,14 @@ _LINES: Final = 8  # command lines that are spelt out
 _KNOWN: Final = {"backend", "precision", "threads", "cpus", "memory_policy", "memory_nodes"}
 
 
-def recommend(run: Path | None, *, price: float | None = None, plan: Path | None = None) -> str:
+def recommend(run: Path | None, *, price: float | None = None, plan: Path | None = None, machines: Path = MACHINES) -> str:
     """The best configuration of every problem size of a run.
 
     Args:
         run: its file or folder; None for the newest.
         price: of an hour of the whole machine, in any currency; None for no costs.
         plan: where to write a plan for smart dispatching; None for none.
+        machines: the store, whose accepted runs say how far runs lie apart.
 
     Raises:
         RunFileError: it cannot be read, this suite did not write it, or it holds nothing to recommend from.
@@ -38,10 +42,11 @@ def recommend(run: Path | None, *, price: float | None = None, plan: Path | None
     results = list(zip(read.results, content["benchmarks"], strict=True))
     physical = read.machine_hard.get("physical_cores")
     cores = physical if isinstance(physical, int) and physical > 0 else None
-    found = recommendations(results, cores)
+    past = pasts(accepted_runs(read.machine_id, read.model, machines)) if read.machine_id and read.model else {}
+    found = recommendations(results, reaches(read.by_key, past), cores)
     if not found:
         raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
-    lines = list(head(read))
+    lines = list(head(read, found))
     for one in found:
         lines += ["", *section(one, price, cores)]
     if plan is not None:
@@ -50,13 +55,17 @@ def recommend(run: Path | None, *, price: float | None = None, plan: Path | None
     return "\n".join(map(one_line, lines))
 
 
-def head(run: Run) -> Iterable[str]:
-    """Which run it is."""
+def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
+    """Which run it is, and what its intervals are."""
     when = run.datetime.strftime("%Y-%m-%d %H:%M UTC") if run.datetime else "at an unknown time"
     yield f"{run.model} on {run.machine_id}, measured {when} in {shown(run.path)}"
-    launches = {len(result.launches) for result in run.results}
-    if launches == {1}:
-        yield "one launch of each benchmark: the intervals say nothing of how launches differ (pytest --launches 5 does)"
+    seen = [candidate.accepted_runs for one in found for candidate in (one.fastest, one.most) if candidate]
+    yield f"In brackets: where {LEVEL:.0%} of new runs lie,"
+    if min(seen):
+        yield f"by the spread of {min(seen)} or more accepted runs of this machine and model."
+    else:
+        assumed = Policy().prior_run_sd
+        yield f"if runs lie {assumed:.1%} apart, which is assumed. Accepted runs would say: python -m baselines accept"
 
 
 def section(one: Recommendation, price: float | None, cores: int | None) -> Iterable[str]:
@@ -141,7 +150,7 @@ def costs(one: Recommendation, price: float, cores: int | None) -> Iterable[str]
 def cost_per_million(price: float, throughput: Promise) -> Promise:
     """What a million samples cost, with the throughput's interval: the other way round."""
     cost, low, high = (1e6 * price / 3600 / one for one in (throughput.value, throughput.high, throughput.low))
-    return Promise(value=cost, low=low, high=high, source=throughput.source)
+    return Promise(value=cost, low=low, high=high)
 
 
 def cost_text(cost: Promise) -> str:
@@ -150,8 +159,8 @@ def cost_text(cost: Promise) -> str:
 
 
 def promise_text(promise: Promise, unit: Any) -> str:
-    """`25.1 ms (24.8 ms to 26.0 ms: range of 5 launches)`."""
-    return f"{unit(promise.value)} ({unit(promise.low)} to {unit(promise.high)}: {promise.source})"
+    """`25.1 ms (24.0 ms to 26.2 ms)`."""
+    return f"{unit(promise.value)} ({unit(promise.low)} to {unit(promise.high)})"
 
 
 def samples_text(value: float) -> str:

@@ -5,32 +5,12 @@ Only problem sizes are compared: a stream of requests (smart dispatching) has no
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any, Final
+from typing import Any
 
+from baselines.promise import Promise, Reach
 from baselines.results import Result
-
-LEVEL: Final = 0.95
-"""Of the interval that the rounds of one launch give."""
-MOST_EXACT: Final = 1_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Promise:
-    """A measured value and the interval around it."""
-
-    value: float
-    low: float
-    high: float
-    source: str
-    """What the interval is of, for people."""
-
-    def overlaps(self, other: Promise) -> bool:
-        """Whether the two cannot be told apart by their intervals."""
-        return self.low <= other.high and other.low <= self.high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +25,8 @@ class Candidate:
     """Seconds until all samples of the problem are answered."""
     throughput: Promise | None
     """Samples per second; None where the file does not say."""
+    accepted_runs: int
+    """Behind the intervals; 0 where the spread is assumed."""
 
     @property
     def cores(self) -> int | None:
@@ -71,18 +53,21 @@ class Recommendation:
     """PyTorch out of the box."""
 
 
-def recommendations(results: Sequence[tuple[Result, Mapping[str, Any]]], cores: int | None) -> list[Recommendation]:
+def recommendations(
+    results: Sequence[tuple[Result, Mapping[str, Any]]], reaches: Mapping[str, Reach], cores: int | None
+) -> list[Recommendation]:
     """One for each problem size that was measured, in the order of batch size and sequence length.
 
     Args:
         results: of one run, each with its record in the file.
+        reaches: by key, how far measuring again may lead from each.
         cores: physical cores of the machine; None if unknown.
     """
     by_size: dict[tuple[int, int], list[Candidate]] = {}
     for result, record in results:
         size = (result.problem_size.get("batch_size"), result.problem_size.get("sequence_length"))
         if "dispatch_policy" not in result.configuration and isinstance(size[0], int) and isinstance(size[1], int):
-            by_size.setdefault((size[0], size[1]), []).append(_candidate(result, record))
+            by_size.setdefault((size[0], size[1]), []).append(_candidate(result, record, reaches[result.key]))
     return [_recommendation(size, by_size[size], cores) for size in sorted(by_size)]
 
 
@@ -105,81 +90,17 @@ def _recommendation(size: tuple[int, int], candidates: Sequence[Candidate], core
     )
 
 
-def _candidate(result: Result, record: Mapping[str, Any]) -> Candidate:
+def _candidate(result: Result, record: Mapping[str, Any], reach: Reach) -> Candidate:
     extra = record.get("extra_info", {})
-    latency = latency_promise(result)
     each = extra.get("per_instance") or [{"cpus": result.configuration.get("cpus") or []}]
     return Candidate(
         result=result,
         instances=tuple(tuple(one["cpus"]) for one in each),
         out_of_the_box=extra.get("question") == "out_of_the_box",
-        latency=latency,
-        throughput=throughput_promise(result, latency),
+        latency=reach.around(result.median_s),
+        throughput=None if result.throughput_per_s is None else reach.around(result.throughput_per_s),
+        accepted_runs=reach.accepted_runs,
     )
-
-
-def latency_promise(result: Result) -> Promise:
-    """The median latency, with what was seen around it.
-
-    Of several launches the lowest and the highest median: launches differ from each other by more than rounds of one do. Of
-    one launch the interval of the median of its rounds at LEVEL, from order statistics (David and Nagaraja, Order
-    Statistics, 3rd ed., section 7.1); with fewer than 6 rounds there is none, and it is their range.
-    """
-    medians = [launch.median_s for launch in result.launches]
-    if len(medians) > 1:
-        return Promise(
-            value=result.median_s, low=min(medians), high=max(medians), source=f"range of {len(medians)} launches"
-        )
-    low, high, covered = median_interval(result.rounds_s)
-    if covered is None:
-        return Promise(value=result.median_s, low=result.median_s, high=result.median_s, source="no rounds in the file")
-    words = f"{LEVEL:.0%} interval of the median" if covered else "range"
-    return Promise(value=result.median_s, low=low, high=high, source=f"{words}, {len(result.rounds_s)} rounds of one launch")
-
-
-def throughput_promise(result: Result, latency: Promise) -> Promise | None:
-    """The throughput, with what was seen around it.
-
-    Of several launches the lowest and the highest. Of one launch as far from it, in proportion, as the ends of the latency's
-    interval are from the median: completed samples over wall time have no interval of their own.
-    """
-    value = result.throughput_per_s
-    if value is None:
-        return None
-    seen = [launch.throughput_per_s for launch in result.launches if launch.throughput_per_s is not None]
-    if len(seen) > 1:
-        return Promise(value=value, low=min(seen), high=max(seen), source=latency.source)
-    return Promise(
-        value=value,
-        low=value * latency.value / latency.high,
-        high=value * latency.value / latency.low,
-        source=latency.source,
-    )
-
-
-def median_interval(rounds_s: Sequence[float]) -> tuple[float, float, bool | None]:
-    """(low, high, whether they cover the median with LEVEL); False: the range of too few rounds, None: no rounds."""
-    if not rounds_s:
-        return math.nan, math.nan, None
-    ordered, place = sorted(rounds_s), order_statistic(len(rounds_s))
-    if place == 0:
-        return ordered[0], ordered[-1], False
-    return ordered[place - 1], ordered[-place], True
-
-
-def order_statistic(count: int) -> int:
-    """The largest k for which the k-th smallest and the k-th largest of n rounds cover the median with LEVEL; 0: none.
-
-    They do with 1 - 2 P(Binomial(n, 1/2) <= k - 1), exactly up to MOST_EXACT rounds, from there on by its normal
-    approximation.
-    """
-    if count > MOST_EXACT:
-        return math.floor((count - NormalDist().inv_cdf(0.5 + LEVEL / 2) * math.sqrt(count)) / 2)
-    place, ways = 0, 1
-    while ways <= (1 - LEVEL) / 2 * 2**count:
-        place += 1
-        ways += math.comb(count, place)
-    return place
 
 
 def _throughput(one: Candidate) -> float:
