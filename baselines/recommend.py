@@ -64,8 +64,8 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     if min(seen):
         yield f"by the spread of {min(seen)} or more accepted runs of this machine and model."
     else:
-        assumed = Policy().prior_run_sd
-        yield f"if runs lie {assumed:.1%} apart, which is assumed. Accepted runs would say: python -m baselines accept"
+        policy = Policy()
+        yield f"if runs lie {policy.prior_run_sd:.1%} apart, which is assumed until {policy.enough_runs} accepted runs say it."
 
 
 def section(one: Recommendation, price: float | None, cores: int | None) -> Iterable[str]:
