@@ -65,7 +65,8 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
         yield f"by the spread of {min(seen)} or more accepted runs of this machine and model."
     else:
         policy = Policy()
-        yield f"if runs lie {policy.prior_run_sd:.1%} apart, which is assumed until {policy.enough_runs} accepted runs say it."
+        apart = f"{policy.prior_run_sd:.1%} apart"
+        yield f"if runs lie {apart}, which is assumed until {policy.enough_runs} accepted runs say it."
 
 
 def section(one: Recommendation, price: float | None, cores: int | None) -> Iterable[str]:

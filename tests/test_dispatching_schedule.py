@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fixtures.dispatching.arrivals import UNITS, shape_of
 from fixtures.dispatching.lengths import LEAST, LogNormal, Observed, lengths_from
-from fixtures.dispatching.load import load_of, nominal_s
+from fixtures.dispatching.load import BOUND_FACTOR, load_of, nominal_s
 from fixtures.model.architectures import ARCHITECTURES
 from tests.suite import REPOSITORY
 
@@ -83,7 +83,7 @@ def test_the_load_follows_from_the_model_and_the_cores() -> None:
     one, two = (load_of(config, 128, cores, stream_s=15) for cores in (2, 4))
     assert one == load_of(config, 128, 2, stream_s=15)
     assert two.rate_per_s / one.rate_per_s == pytest.approx(2, rel=0.02)
-    assert one.bound_s == pytest.approx(10 * nominal_s(config, 128, 2))
+    assert one.bound_s == pytest.approx(BOUND_FACTOR * nominal_s(config, 128, 2))
     assert one.rate_per_s * nominal_s(config, 128, 2) == pytest.approx(0.5)
     assert (one.requests, load_of(config, 128, 2, stream_s=60).requests) == (40, round(60 * one.rate_per_s))
     assert load_of(ARCHITECTURES["bert-tiny"], 128, 64, stream_s=60).requests == 1_000

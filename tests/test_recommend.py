@@ -67,7 +67,10 @@ def test_the_fastest_with_what_it_promises_and_how_to_run_it(tmp_path: Path, cap
     code, out, _ = recommended(capsys, run_folder(tmp_path, PYTORCH, ONE, TWO))
     assert code == 0
     assert out.startswith("bert-tiny on amd-25-1-2c-0a1b2c3d, measured 2026-03-01 12:00 UTC in ")
-    assert "In brackets: where 95% of new runs lie,\nif runs lie 6.5% apart, which is assumed until 5 accepted runs say it." in out
+    assert (
+        "In brackets: where 95% of new runs lie,\nif runs lie 6.5% apart, which is assumed until 5 accepted runs say it."
+        in out
+    )
     assert out.partition("\n\n")[2].splitlines() == [
         "batch 1, sequence 32",
         "  latency     10.0 ms (8.35 ms to 12.0 ms)",
