@@ -1,0 +1,156 @@
+"""The tables of docs/findings.md, in Markdown, from the file of a run: nobody copies numbers by hand.
+
+Usage: `python -m studies.tables RUN [RUN ...]`; it prints a table for each question that the runs measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.reading import run_path
+from baselines.run_file import RunFileError
+
+Record = Mapping[str, Any]
+Cells = Mapping[str, str]
+
+BY_SIZE: Final = ("out_of_the_box", "core_count_scaling", "simultaneous_multithreading", "memory_binding")
+"""Questions whose table has a column for each problem size and shows the median latency."""
+
+
+def main() -> int:
+    """Prints the tables; 2 when a file cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m studies.tables", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="files or folders of runs")
+    try:
+        records = [record for run in parser.parse_args().runs for record in records_of(run)]
+    except (OSError, ValueError, RunFileError) as error:
+        parser.exit(2, f"error: {error}\n")
+    for question in dict.fromkeys(record["extra_info"]["question"] for record in records):
+        mine = [record for record in records if record["extra_info"]["question"] == question]
+        print(f"## {question}\n")
+        print("\n".join(table_of(question, mine)), end="\n\n")
+    return 0
+
+
+def records_of(run: Path) -> list[Record]:
+    """The benchmarks of a run that this suite wrote."""
+    path = run_path(run)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    found: list[Record] = [one for one in content["benchmarks"] if "question" in one.get("extra_info", {})]
+    if not found:
+        raise ValueError(f"{path}: it holds no benchmark of this suite")
+    return found
+
+
+def table_of(question: str, records: Sequence[Record]) -> Iterable[str]:
+    """The table of one question, line by line."""
+    if question in BY_SIZE:
+        return by_size(records)
+    rows = {"instance_scaling": instance_row, "smart_dispatching": dispatching_row}.get(question, any_row)
+    return markdown([rows(record) for record in records])
+
+
+def by_size(records: Sequence[Record]) -> Iterable[str]:
+    """Median latency in ms; a row for each configuration, a column for each problem size."""
+    rows: dict[str, dict[str, str]] = {}
+    sizes = sorted({size_of(record) for record in records})
+    for record in records:
+        row = rows.setdefault(configuration_of(record), {"configuration": configuration_of(record)})
+        row[size_text(size_of(record))] = milliseconds(record["extra_info"]["latency_s"]["median"])
+    columns = ["configuration", *map(size_text, sizes)]
+    return markdown([{column: row.get(column, "") for column in columns} for row in rows.values()])
+
+
+def instance_row(record: Record) -> Cells:
+    """One problem shared by instances: throughput, the worst instance's latency, and whether they ran beside each other."""
+    extra = record["extra_info"]
+    launches = sorted(launch["throughput_per_s"] for launch in extra["launches"])
+    return {
+        "backend": extra["configuration"]["backend"],
+        "problem": size_text(size_of(record)),
+        "instances x cores": f"{extra['instances']} x {len(extra['per_instance'][0]['cpus'])}",
+        "samples/s": f"{extra['throughput_per_s']:.1f}",
+        "range of launches": f"{launches[0]:.1f} to {launches[-1]:.1f} ({len(launches)})",
+        "latency of the worst": f"{milliseconds(extra['latency_s']['median'])} ms",
+        "overlap": f"{extra['overlap']:.3f}",
+    }
+
+
+def dispatching_row(record: Record) -> Cells:
+    """One way of serving a stream."""
+    extra = record["extra_info"]
+    words, latency = extra["dispatching"], extra["latency_s"]
+    sustained = words["sustained"] or {}
+    return {
+        "backend": extra["configuration"]["backend"],
+        "policy": words["policy"],
+        "offered": f"{words['offered_per_s']:.2f}/s",
+        "median": f"{milliseconds(latency['median'])} ms",
+        "p90": "" if latency["p90"] is None else f"{milliseconds(latency['p90'])} ms",
+        "p99": "" if latency["p99"] is None else f"{milliseconds(latency['p99'])} ms",
+        "padding": f"{words['padding_share']:.0%}",
+        "highest rate that held": rate_text(sustained.get("rate_per_s")),
+        "lowest that did not": rate_text(sustained.get("broken_at_per_s")),
+    }
+
+
+def any_row(record: Record) -> Cells:
+    """One benchmark of a question that has no table of its own."""
+    extra, parity, work = record["extra_info"], record["extra_info"]["parity"], record["extra_info"]["work"]
+    share = work.get("share_of_limit")
+    return {
+        "configuration": configuration_of(record),
+        "problem": size_text(size_of(record)),
+        "latency": f"{milliseconds(extra['latency_s']['median'])} ms",
+        "samples/s": f"{extra['throughput_per_s']:.1f}",
+        "largest error": f"{parity['max_abs_error']:.1e}",
+        "cosine": f"{parity['cosine']:.6f}",
+        "GFLOP/s": f"{work['gflop_per_s']:.0f}",
+        "share of the limit": "" if share is None else f"{share:.0%}",
+    }
+
+
+def configuration_of(record: Record) -> str:
+    """The node id without the problem size: `pytorch-fp32-threads2`."""
+    inside: str = record["name"].partition("[")[2].rstrip("]")
+    return inside.rpartition("-batch")[0] or inside
+
+
+def size_of(record: Record) -> tuple[int, int]:
+    """(batch size, sequence length)."""
+    size = record["extra_info"]["problem_size"]
+    return size["batch_size"], size["sequence_length"]
+
+
+def size_text(size: tuple[int, int]) -> str:
+    """`8x128`."""
+    return f"{size[0]}x{size[1]}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three significant digits, from 1000 on whole milliseconds."""
+    value = 1e3 * seconds
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def rate_text(rate_per_s: float | None) -> str:
+    """`8.91/s`; empty for none."""
+    return "" if rate_per_s is None else f"{rate_per_s:.3g}/s"
+
+
+def markdown(rows: Sequence[Cells]) -> Iterable[str]:
+    """A table with the first row's columns."""
+    columns = list(rows[0])
+    line: Callable[[Iterable[str]], str] = lambda cells: f"| {' | '.join(cells)} |"  # noqa: E731
+    yield line(columns)
+    yield f"|{'---|' * len(columns)}"
+    for row in rows:
+        yield line(row[column].replace("|", r"\|") for column in columns)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
