@@ -121,6 +121,23 @@ def test_several_instances_have_a_line_each(tmp_path: Path, capsys: pytest.Captu
     ]
 
 
+def test_a_tuned_winner_has_its_knobs_in_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Libraries by name, variables, and what only the program can do; what is as it comes is not mentioned."""
+    words = {"threads": 2, "instances": [(0, 1)], "question": "runtime_tuning"}
+    tuned = measured("pytorch-fp32-tuning_allocator-jemalloc", 0.005, allocator="jemalloc", openmp="default", **words)
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "a", ONE, tuned))
+    variables = "OMP_NUM_THREADS=2 MKL_NUM_THREADS=2 LD_PRELOAD=libjemalloc.so.2"
+    assert "              pytorch fp32, 2 threads, 1 instance, allocator jemalloc" in out.splitlines()
+    assert f"              $ {variables} taskset -c 0-1 python your_program.py" in out.splitlines()
+    quiet = measured("onnxruntime-fp32-tuning_spinning-off", 0.004, spinning="off", **words)
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "b", ONE, quiet))
+    assert "              $ taskset -c 0-1 python your_program.py" in out.splitlines()
+    assert 'add_session_config_entry("session.intra_op.allow_spinning", "0")' in out
+    odd = measured("onnxruntime-fp32-tuning_allocator-new", 0.003, allocator="new", **words)
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "c", ONE, odd))
+    assert "allocator new, as docs/tuning.md says" in out
+
+
 def test_what_cannot_be_told_apart_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A winner by less than its interval is one of several."""
     close = measured("pytorch-fp32-threads2", 0.01001, threads=2, instances=[(0, 1)], precision="bf16", allocator="tcmalloc")
