@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,14 @@ class Nights(Checkout):
         shutil.rmtree(self.root / "runs", ignore_errors=True)
         return self.job("measure", **variables)
 
+    def ended(self, done: subprocess.CompletedProcess[str], code: int) -> str:
+        """What a job printed, if it ended as expected; where it did not because the machine is busy, the test is skipped."""
+        text = done.stdout + done.stderr
+        if done.returncode != code and (disturbed := re.search(r"other processes kept .*", text)):
+            pytest.skip(f"this machine was not quiet: {disturbed[0]}")
+        assert done.returncode == code, text
+        return text
+
     @property
     def artifacts(self) -> Path:
         """Of this night."""
@@ -74,31 +83,27 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
         assert "--- Measure: skipped" in untuned.stdout
         assert not (nights.artifacts / "nightly").exists()
 
-    first = nights.night()
-    assert first.returncode == 1, first.stdout + first.stderr
-    assert "--- Measure: exit 0" in first.stdout
-    assert "--- Judge: exit 2" in first.stdout
+    first = nights.ended(nights.night(), 1)
+    assert "--- Measure: exit 0" in first
+    assert "--- Judge: exit 2" in first
     assert kept <= nights.uploaded()
     told = nights.job("issue")
     assert (told.returncode, nights.gh.issues) == (0, []), "no baseline is no regression"
 
-    accepted = nights.job("accept", ACCEPT_RUN="7", REASON="the first night")
-    assert accepted.returncode == 0, accepted.stdout + accepted.stderr
+    nights.ended(nights.job("accept", ACCEPT_RUN="7", REASON="the first night"), 0)
     assert ["pr", "create"] in nights.gh.read()["calls"]
     (committed,) = git(tmp_path / "origin.git", "ls-tree", "-r", "--name-only", "baseline-7", "baselines/machines").split()
     assert Path(committed).name.startswith("0001_")
 
-    green = nights.night()
-    assert green.returncode == 0, green.stdout + green.stderr
+    nights.ended(nights.night(), 0)
     assert kept <= nights.uploaded()
     assert "regressed" not in (nights.artifacts / "summary.md").read_text()
 
     nights.rewrite(ONE_RUN, THREE_RUNS)
     git(nights.root, "commit", "--all", "--quiet", "--message", "slower")
-    red = nights.night()
-    assert red.returncode == 1, red.stdout + red.stderr
+    red = nights.ended(nights.night(), 1)
     for step, code in (("Measure", 1), ("Report", 0), ("Judge", 1)):
-        assert f"--- {step}: exit {code}" in red.stdout
+        assert f"--- {step}: exit {code}" in red
     assert kept <= nights.uploaded()
     assert "## 1 regressed, 1 " in (nights.artifacts / "summary.md").read_text()
     assert nights.job("issue").returncode == 0
