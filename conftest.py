@@ -7,4 +7,5 @@ pytest_plugins = [
     "fixtures.verdict",
     "fixtures.conditions",
     "fixtures.dispatching.conditions",
+    "fixtures.tuning.conditions",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from baselines.tuning import tuning_in_code, tuning_variables
+
 PROGRAM: Final = "python your_program.py"
 
 _OPENMP = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -54,7 +56,7 @@ THREADS: Final[Mapping[str, Threads]] = {
 def command_lines(configuration: Mapping[str, Any], instances: Sequence[Sequence[int]]) -> list[str]:
     """One line per instance.
 
-    `taskset` where the CPUs were chosen, `numactl` where the memory was too, and the thread counts as variables. A
+    `taskset` where the CPUs were chosen, `numactl` where the memory was too, thread counts and tuning as variables. A
     configuration that left the threads to the framework had neither. Of several instances each was bound to the nodes of
     its own CPUs, which is what --localalloc comes to.
 
@@ -70,21 +72,22 @@ def command_lines(configuration: Mapping[str, Any], instances: Sequence[Sequence
 
 
 def variables_of(configuration: Mapping[str, Any]) -> list[str]:
-    """`OMP_NUM_THREADS=8`, for a shell."""
+    """`OMP_NUM_THREADS=8 LD_PRELOAD=libjemalloc.so.2`, for a shell."""
     known, threads = THREADS.get(str(configuration.get("backend"))), configuration.get("threads")
-    if known is None or threads is None:
-        return []
-    values = {**dict.fromkeys(known.variables, str(threads)), **known.constants}
+    values = {} if known is None or threads is None else {**dict.fromkeys(known.variables, str(threads)), **known.constants}
+    values |= tuning_variables(configuration)
     return [f"{name}={shlex.quote(value)}" for name, value in values.items()]
 
 
 def in_code(configuration: Mapping[str, Any]) -> str | None:
-    """What the program itself has to set; None where the framework chooses its threads."""
+    """What the program itself has to set; None where the framework chooses its threads and nothing is tuned."""
     backend, threads = str(configuration.get("backend")), configuration.get("threads")
-    if threads is None:
-        return None
     known = THREADS.get(backend)
-    return known.code.format(threads=threads) if known else f"{threads} threads, as the documentation of {backend} says"
+    parts = tuning_in_code(configuration)
+    if threads is not None:
+        own = known.code.format(threads=threads) if known else f"{threads} threads, as the documentation of {backend} says"
+        parts = [own, *parts]
+    return "; ".join(parts) or None
 
 
 def cpu_list(cpus: Sequence[int]) -> str:

@@ -150,6 +150,7 @@ class _FileOfRun:
             model=next((result.model for result in results if result.model), _text(words.get("model"))),
             inputs=_text(words.get("inputs")),
             arguments=_text(words.get("arguments")),
+            speed_guards=words.get("speed_guards") is not False,
             partial=words.get("partial") is True,
             not_measured={key: how for key, how in _mapping(words.get("not_measured")).items() if isinstance(how, dict)},
             not_reached=_texts(words.get("not_reached")),

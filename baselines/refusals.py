@@ -68,6 +68,8 @@ def unfit(candidate: Candidate, *, narrowed: bool) -> list[str]:
         reasons.append(f"{name}: {why}; only runs of this suite can be accepted: {MEASURE}")
     if run.datetime is None:
         reasons.append(f"{name}: it does not say when it was measured; measure again: {MEASURE}")
+    if not run.speed_guards:
+        reasons.append(f"{name}: measured with --no-speed-guards, so that its times mean nothing; measure: {MEASURE}")
     if run.dirty:
         again = f"pytest {run.arguments}" if run.arguments else MEASURE
         reasons.append(

@@ -136,6 +136,8 @@ class Run:
     model: str | None
     inputs: str | None
     arguments: str | None
+    speed_guards: bool
+    """False when it was measured with --no-speed-guards: its times mean nothing."""
     partial: bool
     """Whether it was cut off before its last benchmark."""
     not_measured: Mapping[str, Mapping[str, str]]

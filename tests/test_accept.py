@@ -193,6 +193,12 @@ def test_a_run_of_uncommitted_code_is_refused(checkout: Checkout) -> None:
     assert line.endswith("commit, then: pytest benchmarks/ --preset quick")
 
 
+def test_a_run_whose_times_mean_nothing_is_refused(checkout: Checkout) -> None:
+    """An emulator's numbers are nobody's baseline."""
+    (line,) = refused(checkout, run := checkout.run(run={"speed_guards": False}))
+    assert line.startswith(f"{run.name}: measured with --no-speed-guards, so that its times mean nothing; measure: ")
+
+
 def test_an_empty_run_is_refused(checkout: Checkout) -> None:
     """A run in which everything was skipped is no baseline."""
     (line,) = refused(checkout, checkout.run(benchmarks=[]))

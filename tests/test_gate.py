@@ -126,6 +126,22 @@ def test_a_regression_is_a_red_test(gated: Gated) -> None:
     assert kept["stats"]["data"], "what was measured is kept, red or not"
 
 
+def test_the_last_failed_again(gated: Gated) -> None:
+    """What --lf leaves out is not selected, so it is not missing."""
+
+    def first_only(content: dict[str, Any]) -> None:
+        scale(content["benchmarks"][0], 0.2)
+
+    gated.accept(first_only)
+    cache = ("-p", "cacheprovider", "-o", f"cache_dir={gated.suite.folder / 'pytest_cache'}")
+    assert gated(*cache).code == 1
+    again = gated(*cache, "--lf")
+    assert again.code == 1
+    assert "rerun previous 1 failure" in again.text
+    assert "1 failed in" in last_line(again)
+    assert "MISSING" not in again.text
+
+
 def test_an_improvement_fails_nothing(gated: Gated) -> None:
     """It is counted and listed."""
     gated.accept(slower=5.0)

@@ -55,6 +55,18 @@ def test_one_of_two_instances_is_killed(suite: Suite) -> None:
     assert ended.benchmarks == {}
 
 
+def test_a_machine_whose_times_mean_nothing(suite: Suite) -> None:
+    """An emulator's: said at the top and in the file, and nothing is judged."""
+    ended = suite(*TWO, "--sequence-lengths=32", "--benchmark-max-time=0.05", "--no-speed-guards")
+    assert ended.code == 0, ended.text
+    assert "SPEED GUARDS ARE OFF (--no-speed-guards): the times of this run mean nothing." in ended.text
+    assert "--no-speed-guards: the times of this run mean nothing, and nothing was judged" in ended.text
+    assert ended.run["run"]["speed_guards"] is False
+    both = suite(*TWO, "--no-speed-guards", "--require-baseline")
+    assert both.code == 4
+    assert "with --no-speed-guards nothing is judged; leave one of them out" in both.text
+
+
 def test_what_cannot_be_shared(suite: Suite) -> None:
     """More instances than cores are refused with the numbers; samples that cannot be shared equally are a skip."""
     refused = suite(INSTANCES, "--benchmark-only", "--preset=quick", "--instances=4096")
