@@ -12,6 +12,7 @@ from baselines.compare import compare
 from baselines.listing import listing
 from baselines.reading import RUNS, run_path
 from baselines.recommend import recommend
+from baselines.report.issue import tell
 from baselines.report.markdown import markdown
 from baselines.report.summary import append_summary
 from baselines.report.terminal import terminal
@@ -78,6 +79,11 @@ def report_command(arguments: argparse.Namespace) -> str:
     return "\n".join([view.headline, *(f"written  {shown(path)}" for path in paths)])
 
 
+def issue_command(arguments: argparse.Namespace) -> str:
+    """Opens or updates the issue of a regression on GitHub."""
+    return tell(view_of(compare(run_path(arguments.run), [], arguments.store, demand_baseline=False)))
+
+
 def warn(warning: str | None) -> None:
     """Says what went wrong beside the work that was asked for."""
     if warning is not None:
@@ -137,6 +143,16 @@ def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.set_defaults(run_command=report_command)
 
 
+def add_issue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `issue`."""
+    command = commands.add_parser(
+        "issue", help="where a run regressed: open the issue on GitHub, or update the open one; uses gh"
+    )
+    command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
+    add_store(command)
+    command.set_defaults(run_command=issue_command)
+
+
 def add_recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declares `recommend`."""
     command = commands.add_parser(
@@ -180,6 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_compare(commands)
     add_report(commands)
     add_recommend(commands)
+    add_issue(commands)
     command = commands.add_parser("list", help="the accepted runs of every machine and model")
     add_store(command)
     command.set_defaults(run_command=list_command)

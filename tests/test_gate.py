@@ -126,6 +126,19 @@ def test_a_regression_is_a_red_test(gated: Gated) -> None:
     assert kept["stats"]["data"], "what was measured is kept, red or not"
 
 
+def test_the_last_failed_again(gated: Gated) -> None:
+    """Of a folder --lf leaves benchmarks out and tells no hook: they are not selected, not missing."""
+    gated.accept(lambda content: scale(content["benchmarks"][0], 0.2))
+    arguments = ("benchmarks", *SESSION[1:], "--backends=onnxruntime", "--sequence-lengths=32,64", "-k=core_count_scaling")
+    cache = ("-p", "cacheprovider", "-o", f"cache_dir={gated.suite.folder / 'pytest_cache'}")
+    assert gated.suite(*arguments, *cache).code == 1
+    again = gated.suite(*arguments, *cache, "--lf")
+    assert again.code == 1
+    assert "run-last-failure: rerun previous 1 failure (skipped" in again.text
+    assert "1 regressed\n" in again.text
+    assert "MISSING" not in again.text
+
+
 def test_an_improvement_fails_nothing(gated: Gated) -> None:
     """It is counted and listed."""
     gated.accept(slower=5.0)
