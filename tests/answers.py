@@ -1,7 +1,7 @@
-"""`python -m tests.answers`: what one backend, or sentence-transformers, answers to prepared cases; in a process of its own.
+"""`python -m tests.answers`: what one backend, or sentence-transformers, answers to prepared cases; in its own process.
 
-Arguments: the place of the backend's class (`module:Class`, or `sentence-transformers`), then for each case its
-PreparedModel as a JSON file, then the file to write: one array per case.
+Arguments: the place of the backend's class (`module:Class`, or `sentence-transformers`), the precision, then for each case
+its PreparedModel as a JSON file, then the file to write: one array per case.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from fixtures.measurement.parity import read_case
 from fixtures.model.prepared import PreparedModel
 
 
-def backend_answers(place: str, models: list[PreparedModel]) -> list[np.ndarray]:
+def backend_answers(place: str, precision: str, models: list[PreparedModel]) -> list[np.ndarray]:
     """Last hidden states, case by case, through the backend's own card."""
     from fixtures.backends import load_backend_class
 
     answers = []
     backend = load_backend_class(place)()
+    backend.precision = precision
     backend.import_framework(1)
     for model in models:
-        backend.load(model.checkpoint, model.onnx)
+        files = {**model.quantized, **({"onnx": model.onnx} if model.onnx else {})}
+        backend.load(model.checkpoint, files.get(backend.artefact(precision) or ""))
+        backend.check_precision()
         (case,) = model.cases.values()
         inputs, _ = read_case(case)
         forward = backend.compile(inputs)
@@ -48,9 +51,11 @@ def sentence_embeddings(models: list[PreparedModel]) -> list[np.ndarray]:
 
 
 if __name__ == "__main__":
-    place, *paths, output = sys.argv[1:]
+    place, precision, *paths, output = sys.argv[1:]
     import json
 
     prepared = [PreparedModel.from_json(json.loads(Path(path).read_text(encoding="utf-8"))) for path in paths]
-    found = sentence_embeddings(prepared) if place == "sentence-transformers" else backend_answers(place, prepared)
+    found = (
+        sentence_embeddings(prepared) if place == "sentence-transformers" else backend_answers(place, precision, prepared)
+    )
     np.savez(output, *found)

@@ -135,17 +135,50 @@ class NotInstalled(OnnxRuntime):
     distributions = ("framework-of-the-future",)
 
 
+class DoublesItsScales(OnnxRuntime):
+    """At int8 its weights are dequantised with twice their scales."""
+
+    name = "doubles_its_scales"
+
+    def load(self, checkpoint: Any, onnx: Any) -> None:
+        import onnx as onnx_format
+        from onnx import numpy_helper
+
+        model = onnx_format.load(onnx)
+        for weight in model.graph.initializer:
+            if weight.name.endswith("_scale"):
+                doubled = numpy_helper.from_array(2 * numpy_helper.to_array(weight), weight.name)
+                weight.CopyFrom(doubled)
+        folder = Path(os.environ["TMPDIR"]) / "doubled"
+        folder.mkdir(exist_ok=True)
+        onnx_format.save(model, folder / "model.onnx")
+        (folder / "fusions.json").write_bytes((onnx.parent / "fusions.json").read_bytes())
+        super().load(checkpoint, folder / "model.onnx")
+
+
+class StaysAtFp32(OnnxRuntime):
+    """Takes the fp32 file whatever it is asked for."""
+
+    name = "stays_at_fp32"
+
+    @classmethod
+    def artefact(cls, precision: str) -> str | None:
+        return "onnx"
+
+
 HOSTILE = (
     AnswersNan,
     AnswersNonsense,
     CannotBeImported,
     Crashes,
+    DoublesItsScales,
     LeavesItsMask,
     LeavesItsMaskLater,
     NotInstalled,
     SleepsForEver,
     StandsStillOnce,
     StartsOnce,
+    StaysAtFp32,
 )
 BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in HOSTILE})
 

@@ -13,9 +13,23 @@ import pytest
 
 from fixtures.backends import BACKENDS, backend_class, load_backend_class
 from fixtures.backends.interface import Backend
+from fixtures.machine.fingerprint import isa_flags
 from fixtures.measurement.parity import read_case, require_parity
 from fixtures.model.prepared import PreparedModel
+from fixtures.model.quantized import KINDS
+from fixtures.precisions import why_not_precision
 from tests.suite import REPOSITORY, python_m
+
+QUANTIZED = f"--quantized={','.join(KINDS)}"
+
+
+def reduced(name: str, precision: str) -> object:
+    """A backend at a precision as a parameter; skipped with its reason where it cannot run."""
+    reason = backend_class(name).unavailable() or why_not_precision(name, precision, isa_flags())
+    marks = [pytest.mark.skip(reason=reason)] if reason else []
+    if name.startswith("torch_compile"):
+        marks.append(pytest.mark.slow)  # a minute of compiling
+    return pytest.param(name, precision, marks=marks)
 
 
 def installed(name: str) -> object:
@@ -31,8 +45,8 @@ class Models:
         self.folder = folder
         self.environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), "KERAS_BACKEND": "tensorflow"}
         self.files = [
-            self.prepared("random", "--model=bert-tiny", "--problem-sizes=2x32"),
-            self.prepared("trained", "--model=minilm", "--problem-sizes=8x64", "--inputs=text"),
+            self.prepared("random", "--model=bert-tiny", "--problem-sizes=2x32", QUANTIZED),
+            self.prepared("trained", "--model=minilm", "--problem-sizes=8x64", "--inputs=text", QUANTIZED),
         ]
 
     def prepared(self, name: str, *arguments: str) -> Path:
@@ -41,10 +55,10 @@ class Models:
         assert done.returncode == 0, done.stderr
         return file
 
-    def answers(self, place: str) -> list[np.ndarray]:
+    def answers(self, place: str, precision: str = "fp32") -> list[np.ndarray]:
         """What a backend, or sentence-transformers, answers to each; computed in a process of its own."""
-        output = self.folder / f"{place.replace(':', '-')}.npz"
-        command = [sys.executable, "-m", "tests.answers", place, *map(str, self.files), str(output)]
+        output = self.folder / f"{place.replace(':', '-')}-{precision}.npz"
+        command = [sys.executable, "-m", "tests.answers", place, precision, *map(str, self.files), str(output)]
         subprocess.run(command, cwd=REPOSITORY, env=self.environment, check=True, capture_output=True, timeout=300)
         with np.load(output) as arrays:
             return [arrays[name] for name in arrays.files]
@@ -86,6 +100,19 @@ def test_parity(name: str, models: Models, sentence_embeddings: np.ndarray) -> N
     require_parity(trained, reference, mask, backend.max_abs_error)
     pooled = np.sum(trained * mask[:, :, None], axis=1) / mask.sum(axis=1, keepdims=True)
     assert np.all(1 - cosines(pooled, sentence_embeddings) < 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [reduced(name, precision) for name in BACKENDS for precision in backend_class(name).reduced]
+)
+def test_parity_of_smaller_formats(name: str, precision: str, models: Models) -> None:
+    """Every format keeps to its tolerance, on random weights and on a trained model with real text."""
+    tolerance = backend_class(name).reduced[precision]
+    for number, answer in enumerate(models.answers(BACKENDS[name], precision)):
+        inputs, reference = models.case(number)
+        found = require_parity(answer, reference, inputs["attention_mask"], tolerance.max_abs_error, tolerance.cosine)
+        print(f"{name} {precision} {('random', 'trained')[number]}: {found}")
+        assert found["max_abs_error"] > 1e-4, "as exact as fp32: is it another format at all?"
 
 
 @pytest.mark.parametrize("name", BACKENDS)
