@@ -1,4 +1,4 @@
-"""How often is a duet wrong, and what does it find? Real sessions of an environment against itself, some with real extra work.
+"""How often is a duet wrong, and what does it find? Real sessions of an environment against itself, some with extra work.
 
 Clean sessions and sessions with extra work take turns. In a session with extra work each benchmark draws a share of --shares
 or none; the measured side executes it after each forward pass (studies/extra_work.py) and its twin does not. A clean session
@@ -70,17 +70,8 @@ def twin_without_work(folder: Path) -> Path:
 def session(folder: Path, options: argparse.Namespace, plan: Mapping[str, int]) -> tuple[dict[str, Any], int, float]:
     """One pytest session: its run.json, its exit code, and how long it took in seconds."""
     before = set(folder.glob("runs/*"))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *FILES,
-        "--benchmark-only",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "studies.extra_work",
-    ]
+    command = [sys.executable, "-m", "pytest", *FILES, "--benchmark-only", "-p", "no:cacheprovider"]
+    command += ["-p", "studies.extra_work"]
     command += ["--preset=quick", "--runs", str(folder / "runs"), "--model", options.model, "--backends", options.backends]
     command += ["--batch-sizes", options.batch_sizes, "--sequence-lengths", options.sequence_lengths]
     command += ["--launches", str(options.launches), "--benchmark-max-time", str(options.max_time)]
@@ -201,9 +192,9 @@ def show(data: Path) -> str:
         kind = "one core kept busy by something else" if load else "no load of ours beside it"
         count = sum(len(one["benchmarks"]) for one in here)
         wall_s = sum(one["wall_s"] for one in here)
+        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: {len(here)} sessions, "
         blocks += [
-            f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: {len(here)} sessions, "
-            f"{wall_s / count:.0f} s per benchmark.",
+            head + f"{wall_s / count:.0f} s per benchmark.",
             "",
             *false_alarms(here),
             "",
@@ -242,12 +233,15 @@ def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of benchmarks in which nothing was slower."""
     clean_sessions = [one for one in records if not any(b["share"] for b in one["benchmarks"].values())]
     red = sum(one["exit_code"] != 0 for one in clean_sessions)
+    heads = [
+        *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),
+        *("sd of a launch pair", "first loaded slower by"),
+    ]
     lines = [
         f"Benchmarks without extra work ({red} of {len(clean_sessions)} clean sessions were red):",
         "",
-        "| backend | comparisons | called slower | exact 95 % interval | called faster | inconclusive "
-        "| sd of a launch pair | first loaded slower by |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
     ]
     groups = by_backend(records, changed=False)
     groups = {**groups, "all": [one for members in groups.values() for one in members]}
@@ -263,12 +257,16 @@ def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of benchmarks with extra work, and what was said of them."""
+    heads = [
+        *("backend", "extra work", "measured, median", "benchmarks", "found", "exact 95 % interval", "inconclusive"),
+        *("wrongly passed", "expected from the spread"),
+    ]
+    policy = DuetPolicy()
     lines = [
         "Benchmarks with extra work:",
         "",
-        "| backend | extra work | measured, median | benchmarks | found | exact 95 % interval | inconclusive | wrongly passed "
-        "| expected from the spread |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
     ]
     clean = by_backend(records, changed=False)
     for backend, members in by_backend(records, changed=True).items():
@@ -278,12 +276,13 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
             counts = Counter(one["verdict"] for one in said)
             middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
             found, passed = counts["regressed"], counts["passed"] + counts["improved"]
+            wrongly = str(passed) if share >= policy.min_effect else f"({passed}, rightly)"
             launches = round(statistics.median(len(one["log_ratios"]) for one in said))
             comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
-            chance = power(DuetPolicy(), effect=share, sd=sd, launches=launches, comparisons=comparisons)
+            chance = power(policy, effect=share, sd=sd, launches=launches, comparisons=comparisons)
             lines.append(
                 f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
-                f"| {counts['inconclusive']} | {passed} | {chance:.0%} |"
+                f"| {counts['inconclusive']} | {wrongly} | {chance:.0%} |"
             )
     return lines
 

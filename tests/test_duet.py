@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,6 +252,16 @@ def test_the_words_of_a_duet() -> None:
     assert lines[4].endswith("--reference-python self")
     assert "0 of 1 benchmarks" in certificate([same])
     assert "do not trust its duets" in certificate([slow, same])
+
+
+def test_documented_constants() -> None:
+    """docs/duet.md lists every constant of the policy with its value, and no other; its power is what the formula gives."""
+    text = (Path(__file__).parents[1] / "docs" / "duet.md").read_text()
+    listed = {name: float(value) for name, value in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE)}
+    assert listed == {field.name: getattr(POLICY, field.name) for field in fields(DuetPolicy)}
+    ten, eight = (power(POLICY, effect=0.03, sd=0.01, launches=number, comparisons=20) for number in (10, 8))
+    assert f"find +3 % in {100 * ten:.0f} % of cases" in text
+    assert f"and eight in {100 * eight:.0f} %" in text
 
 
 def test_versions_in_words() -> None:
