@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.run.session",
     "fixtures.run.terminal",
     "fixtures.verdict",
+    "fixtures.duet_verdict",
     "fixtures.conditions",
     "fixtures.dispatching.conditions",
     "fixtures.tuning.conditions",

@@ -9,6 +9,7 @@ from typing import Final
 
 from baselines.accept import Refused, Request, accept
 from baselines.compare import compare
+from baselines.environment import environment
 from baselines.listing import listing
 from baselines.reading import RUNS, run_path
 from baselines.recommend import recommend
@@ -95,6 +96,11 @@ def recommend_command(arguments: argparse.Namespace) -> str:
     return recommend(arguments.run, price=arguments.price, plan=arguments.plan, machines=arguments.store)
 
 
+def environment_command(arguments: argparse.Namespace) -> str:
+    """The packages of an accepted run, as pip reads them."""
+    return environment(arguments.run, machine=arguments.machine, model=arguments.model, machines=arguments.store)
+
+
 def list_command(arguments: argparse.Namespace) -> str:
     """The history of every baseline."""
     return listing(arguments.store)
@@ -169,6 +175,18 @@ def add_recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.set_defaults(run_command=recommend_command)
 
 
+def add_environment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `environment`."""
+    command = commands.add_parser(
+        "environment", help="what was installed in the newest accepted run, as requirements for pip: tox run -e reference"
+    )
+    command.add_argument("run", nargs="?", type=Path, help="file or folder of a run (default: the newest accepted one)")
+    command.add_argument("--machine", metavar="ID", help="whose accepted runs (default: of the only machine that has some)")
+    command.add_argument("--model", help="of which model (default: of any)")
+    add_store(command)
+    command.set_defaults(run_command=environment_command)
+
+
 def positive_price(text: str) -> float:
     """A number above 0."""
     try:
@@ -197,6 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_report(commands)
     add_recommend(commands)
     add_issue(commands)
+    add_environment(commands)
     command = commands.add_parser("list", help="the accepted runs of every machine and model")
     add_store(command)
     command.set_defaults(run_command=list_command)

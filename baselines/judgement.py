@@ -42,6 +42,8 @@ class Evidence(StrEnum):
     """Fresh launches, made because the run's own were suspect; the run's own are left out."""
     RUN = "run"
     """The launches of a run of which no more can be had: they may convict."""
+    DUET = "duet"
+    """Launch pairs of two environments that took turns: they may convict."""
 
 
 class Against(StrEnum):
@@ -51,6 +53,8 @@ class Against(StrEnum):
     """The accepted runs."""
     ANCHOR = "anchor"
     """The one run kept from long ago, which slow creep cannot follow."""
+    REFERENCE = "reference"
+    """Another environment, in the same turns on the same CPUs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -265,6 +265,7 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         others_share=_share(extra.get("others_share")) if known else None,
         anchor=marks.get("anchor") is True,
         accepted_as=_text(marks.get("accepted_as")),
+        duet=_mapping(extra.get("duet")) if known else {},
     )
 
 

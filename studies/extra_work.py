@@ -19,6 +19,7 @@ from fixtures.backends import BACKENDS
 from fixtures.backends.interface import Backend, Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.backends.pytorch import PyTorch
+from fixtures.backends.tensorflow_xla import TensorFlowXla
 
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
@@ -49,7 +50,7 @@ def step_s(batches: int = 50, steps: int = 500) -> float:
 
 
 class ExtraWork(Backend):
-    """What the two slowed backends share; their own class comes behind it in the order of bases."""
+    """What the slowed backends share; their own class comes behind it in the order of bases."""
 
     threads: int | None = None
 
@@ -85,4 +86,9 @@ class SlowedPyTorch(ExtraWork, PyTorch):
     """PyTorch with extra work."""
 
 
-BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in (SlowedOnnxRuntime, SlowedPyTorch)})
+class SlowedTensorFlowXla(ExtraWork, TensorFlowXla):
+    """TensorFlow under XLA with extra work."""
+
+
+SLOWED = (SlowedOnnxRuntime, SlowedPyTorch, SlowedTensorFlowXla)
+BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in SLOWED})

@@ -128,6 +128,35 @@ class StandsStillOnce(OnnxRuntime):
         return standing_still
 
 
+TWIN = "TESTED_AS_TWIN"
+"""Variable that a test's own interpreter sets, so that a worker knows on which side of a duet it is."""
+
+
+class SlowerThanItsTwin(OnnxRuntime):
+    """Does every forward pass twice, unless it is the reference of a duet."""
+
+    name = "slower_than_its_twin"
+
+    def compile(self, inputs: Any) -> Forward:
+        forward = super().compile(inputs)
+
+        def twice() -> Any:
+            forward()
+            return forward()
+
+        return forward if TWIN in os.environ else twice
+
+
+class WrongAsTwin(AnswersNan):
+    """Answers NaN as the reference of a duet."""
+
+    name = "wrong_as_twin"
+
+    def last_hidden_state(self, outputs: Any) -> np.ndarray:
+        whose = AnswersNan if TWIN in os.environ else OnnxRuntime
+        return whose.last_hidden_state(self, outputs)
+
+
 class NotInstalled(OnnxRuntime):
     """Needs what nobody has."""
 
@@ -176,9 +205,11 @@ HOSTILE = (
     LeavesItsMaskLater,
     NotInstalled,
     SleepsForEver,
+    SlowerThanItsTwin,
     StandsStillOnce,
     StartsOnce,
     StaysAtFp32,
+    WrongAsTwin,
 )
 BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in HOSTILE})
 

@@ -109,6 +109,18 @@ def test_a_time_out_is_explained(instance: Instance) -> None:
     assert not instance.alive
 
 
+def test_no_time_out_while_it_is_stopped(instance: Instance) -> None:
+    """One that waited under SIGSTOP for longer than a time-out answers the next request in time."""
+    with pytest.raises(RequestRefused):
+        instance.ask("dance", time_out_s=60)
+    instance.pause()
+    time.sleep(1.2)
+    assert instance.alive
+    instance.resume()
+    with pytest.raises(RequestRefused):
+        instance.ask("dance", time_out_s=1.0)
+
+
 def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
     """A clear failure, and no descriptor left open."""
     before = len(list(Path("/proc/self/fd").iterdir()))

@@ -236,3 +236,48 @@ def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["report", str(tmp_path / "absent.json"), "--output", str(tmp_path / "out")]) == 2
     assert "absent.json: No such file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def duet_words(*, launches: int = 4) -> dict[str, Any]:
+    """`duet` of a result that came out slower."""
+    return {
+        "reference": {
+            "interpreter": "/ref|erence/python",
+            "self": False,
+            "python": "3.12.1",
+            "versions": {"torch": "2.12.0"},
+        },
+        "launches": [
+            {"log_ratio": 0.03 + 0.001 * number, "order": ("measured first", "reference first")[number % 2]}
+            for number in range(launches)
+        ],
+        "verdict": "regressed",
+        "evidence": "duet",
+        "against": "reference",
+        "ratio": 1.031,
+        "interval": [1.024, 1.038],
+        "reason": "beyond +1.6 %",
+        "p_value": 1e-6,
+    }
+
+
+def test_a_duet_has_a_section_of_its_own(tmp_path: Path) -> None:
+    """Versions, overall change and every benchmark, in the terminal, in Markdown and on the page; other runs have none."""
+    view = view_of_runs(tmp_path / "a", [benchmark(ONE, extra_info={"duet": duet_words()})])
+    line = "torch 2.12.0 -> 2.13.0: +3.2 % [+3.0 %, +3.4 %] over 1 benchmark, slower on 1 of 1"
+    assert line in terminal(view)
+    assert f"REGRESSED {ONE}: +3.1 % [+2.4 %, +3.8 %] (beyond +1.6 %)" in terminal(view)
+    assert "duet against /ref&#124;erence/python, Python 3.12.1" in markdown(view)
+    assert rf"| **regressed** | {ONE} | +3.1 % \[+2.4 %, +3.8 %\] | 4 |" in markdown(view)
+    assert line.replace(">", "&gt;") in page(view)
+    plain = view_of_runs(tmp_path / "b", [benchmark(ONE)])
+    assert plain.duet is None
+    assert "duet against" not in terminal(plain) + markdown(plain)
+
+
+@pytest.mark.parametrize("damage", [{"launches": 3}, {"verdict": "slow"}, {"reference": None}, {"launches": [{}]}])
+def test_a_duet_that_cannot_be_read_is_left_out(tmp_path: Path, damage: dict[str, Any]) -> None:
+    """Words of another version or of a hand do not keep the rest from being reported."""
+    view = view_of_runs(tmp_path, [benchmark(ONE, extra_info={"duet": {**duet_words(), **damage}})])
+    assert view.duet is None
+    assert ONE in terminal(view)

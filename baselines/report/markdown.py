@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from baselines.report.duet import HEADS as DUET_HEADS
+from baselines.report.duet import DuetSection
 from baselines.report.view import HEADS, Row, View
 
 _ESCAPES: Final = str.maketrans(
@@ -64,6 +66,14 @@ def markdown(view: View, *, limit: int | None = None) -> str:
     return _joined(top, reasons, rest[:kept], view, cut=rest[kept:])
 
 
+def duet_lines(section: DuetSection) -> list[str]:
+    """The section of a duet: a line per change of versions, a row per benchmark."""
+    rows = [" | ".join([f"**{verdict}**", *map(escaped, cells)]) for verdict, *cells in section.rows]
+    heads = [" | ".join(DUET_HEADS), " | ".join([":--"] * len(DUET_HEADS))]
+    changes = [f"- {escaped(change)}" for change in section.changes]
+    return ["", f"### {escaped(section.title)}", "", *changes, "", *(f"| {line} |" for line in (*heads, *rows))]
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """Heads, a line that says how columns are aligned, and a line per row."""
     lines = [" | ".join(HEADS), " | ".join([":--", ":--"] + ["--:"] * (len(HEADS) - 2))]
@@ -88,6 +98,7 @@ def _joined(top: Sequence[str], reasons: Sequence[str], rest: Sequence[Row], vie
     if cut:
         lines += ["", f"{_counted(cut)} left out: the summary has no room for these rows. They are in the report."]
     lines += ["", f"Suite: {escaped(view.suite)}"]
+    lines += duet_lines(view.duet) if view.duet else []
     for what, command in view.next_steps:
         lines += ["", f"{what.capitalize()}:", "", f"    {command}"]  # an indented block needs no fence to be kept out of
     return "\n".join([*lines, ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from baselines.report.duet import HEADS as DUET_HEADS
 from baselines.report.strip import HEIGHT, WIDTH, Strip, strip_of
 from baselines.report.view import HEADS, View
 
@@ -26,6 +27,8 @@ def page(view: View) -> str:
     return templates.get_template("page.html.jinja").render(
         view=view,
         heads=HEADS,
+        section=view.duet,
+        duet_heads=DUET_HEADS,
         rows=list(zip(view.rows, strips_of(view), strict=True)),
         width=WIDTH,
         height=HEIGHT,

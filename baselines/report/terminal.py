@@ -15,6 +15,7 @@ def terminal(view: View) -> str:
     lines += [f"changed: {change.text}" for change in view.changes]
     lines += [f"note: {notice}" for notice in view.notices]
     lines += ["", view.headline, "", *([*table(view), ""] if view.rows else [])]
+    lines += [*view.duet.lines, ""] if view.duet else []
     lines += [f"{what}: {command}" for what, command in view.next_steps]
     return "\n".join([*lines, f"suite: {view.suite}"])
 

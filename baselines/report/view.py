@@ -16,6 +16,7 @@ from baselines.compare import JUDGED, WORST_FIRST, Comparison, order
 from baselines.differences import Change, differences
 from baselines.judgement import Against, Evidence, Judgement, Policy, Verdict
 from baselines.message import value_text
+from baselines.report.duet import DuetSection, section_of
 from baselines.results import Result, Run, judged_values
 from baselines.spread import run_value
 from baselines.store import Past
@@ -118,6 +119,8 @@ class View:
     """About the suite as a whole."""
     next_steps: tuple[tuple[str, str], ...]
     """What for, and the command."""
+    duet: DuetSection | None
+    """What the run said of itself beside a reference environment."""
 
     @property
     def headline(self) -> str:
@@ -144,6 +147,7 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         rows=rows,
         suite=one_line(comparison.shift.reason),
         next_steps=tuple((what, one_line(command)) for what, command in _next_steps(comparison, rows)),
+        duet=section_of(run),
     )
 
 

@@ -1,0 +1,325 @@
+"""How often is a duet wrong, and what does it find? Real sessions of an environment against itself, some with extra work.
+
+Clean sessions and sessions with extra work take turns. In a session with extra work each benchmark draws a share of --shares
+or none; the measured side executes it after each forward pass (studies/extra_work.py) and its twin does not. A clean session
+comes first, because the extra work is a share of what the reference took in the newest one. With --load something else keeps
+one core busy meanwhile.
+
+Usage: `python -m studies.duet measure [--clean N] [--slowed N] [--load]`, which appends a line per session to
+studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import math
+import os
+import random
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.duet import DuetPolicy, LaunchPair, fit, power
+from baselines.wording import percent
+from fixtures.instance.handle import REPOSITORY
+from fixtures.machine.topology import Topology
+from fixtures.options import DUET_LAUNCHES
+from studies.error_rates import RUNS, StudyError, interval, rounded
+from studies.extra_work import PLAN, benchmark_key, step_s
+
+DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
+RULE: Final = 1
+"""Of baselines/duet.py, as a record names it; a change of the rule begins a new number."""
+FILES: Final = ("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py")
+SLOWED: Final = 2 / 3
+"""Chance that a benchmark of a session with extra work gets some."""
+
+
+@contextlib.contextmanager
+def load_on_one_core(wanted: bool) -> Iterator[None]:
+    """Keeps the last usable CPU busy meanwhile, where that is wanted."""
+    if not wanted:
+        yield
+        return
+    cpu = Topology.of_this_process().usable_cpus[-1]
+    busy = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{cpu}])\nwhile True: pass"])
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def twin_without_work(folder: Path) -> Path:
+    """An interpreter with our packages whose workers find no plan of extra work."""
+    path = folder / "twin-python"
+    path.write_text(f'#!/bin/sh\nunset {PLAN}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def session(folder: Path, options: argparse.Namespace, plan: Mapping[str, int]) -> tuple[dict[str, Any], int, float]:
+    """One pytest session: its run.json, its exit code, and how long it took in seconds."""
+    before = set(folder.glob("runs/*"))
+    command = [sys.executable, "-m", "pytest", *FILES, "--benchmark-only", "-p", "no:cacheprovider"]
+    command += ["-p", "studies.extra_work"]
+    command += ["--preset=quick", "--runs", str(folder / "runs"), "--model", options.model, "--backends", options.backends]
+    command += ["--batch-sizes", options.batch_sizes, "--sequence-lengths", options.sequence_lengths]
+    command += ["--launches", str(options.launches), "--benchmark-max-time", str(options.max_time)]
+    command += ["--reference-python", str(twin_without_work(folder)) if plan else "self"]
+    if options.threads:
+        command += ["--threads", options.threads]
+    began = time.monotonic()
+    with load_on_one_core(options.load):
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env={**os.environ, PLAN: json.dumps(plan)}, capture_output=True, text=True, check=False
+        )
+    wall_s = time.monotonic() - began
+    found = [one for one in set(folder.glob("runs/*")) - before if (one / "run.json").exists()]
+    if len(found) != 1 or done.returncode not in (0, 1):
+        raise StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    content: dict[str, Any] = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
+    return content, done.returncode, wall_s
+
+
+def plan_of(
+    clean: Mapping[str, Any], shares: Sequence[float], seed: int, one_step_s: float
+) -> tuple[dict[str, int], dict[str, float]]:
+    """Steps by benchmark for the measured workers, and shares by node id for the record; drawn anew for each seed."""
+    chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    steps, drawn = {}, {}
+    for benchmark in clean["benchmarks"]:
+        if chance.random() >= SLOWED:
+            continue
+        share, words = chance.choice(shares), benchmark["extra_info"]
+        forward_s = statistics.median(one["reference_s"] for one in words["duet"]["launches"])
+        configuration, size = words["configuration"], words["problem_size"]
+        key = benchmark_key(configuration["backend"], configuration["threads"], size["batch_size"], size["sequence_length"])
+        steps[key] = max(1, round(share * forward_s / one_step_s))
+        drawn[benchmark["fullname"]] = share
+    return steps, drawn
+
+
+def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapping[str, float]) -> dict[str, Any]:
+    """What one session gave."""
+    benchmarks = {}
+    for benchmark in content["benchmarks"]:
+        duet = benchmark["extra_info"]["duet"]
+        benchmarks[benchmark["fullname"]] = {
+            "backend": benchmark["extra_info"]["configuration"]["backend"],
+            "share": shares.get(benchmark["fullname"], 0.0),
+            **{key: duet[key] for key in ("verdict", "ratio", "interval", "smallest_visible", "degrees_of_freedom")},
+            "log_ratios": [one["log_ratio"] for one in duet["launches"]],
+            "measured_first": [one["order"] == "measured first" for one in duet["launches"]],
+            "reference_s": statistics.median(one["reference_s"] for one in duet["launches"]),
+            "others_share": max((one["others_share"] or 0.0 for one in duet["launches"]), default=0.0),
+        }
+    packages = content["environment"]["packages"]
+    return {
+        "machine": content["machine_info"]["machine_id"],
+        "run": content["datetime"],
+        "model": content["run"]["model"],
+        "versions": {name: packages[name]["version"] for name in ("torch", "tensorflow", "onnxruntime") if name in packages},
+        "exit_code": code,
+        "regressed_together": content["run"]["duet"]["regressed_together"],
+        "not_measured": content["run"]["not_measured"],
+        "wall_s": round(wall_s, 1),
+        "benchmarks": rounded_all(benchmarks),
+    }
+
+
+def rounded_all(value: Any) -> Any:
+    """Numbers with five digits, in whatever holds them."""
+    if isinstance(value, Mapping):
+        return {key: rounded_all(one) for key, one in value.items()}
+    return rounded(value)
+
+
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    """The study; a line per session is on disk as soon as it has ended."""
+    started = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"
+    shares = [float(word) for word in options.shares.split(",")]
+    one_step_s = step_s()
+    print(f"a step of extra work takes {one_step_s * 1e6:.2f} us", file=sys.stderr)
+    options.data.parent.mkdir(parents=True, exist_ok=True)
+    kinds = [
+        kind
+        for pair in range(max(options.clean, options.slowed))
+        for kind, count in (("clean", options.clean), ("slowed", options.slowed))
+        if pair < count
+    ]
+    newest: dict[str, Any] | None = None
+    for number, kind in enumerate(kinds):
+        steps: dict[str, int] = {}
+        drawn: dict[str, float] = {}
+        if kind == "slowed":
+            assert newest is not None  # noqa: S101 - a clean session comes first
+            seed = random.SystemRandom().randrange(2**32)
+            steps, drawn = plan_of(newest, shares, seed, one_step_s)
+        content, code, wall_s = session(folder, options, steps)
+        if kind == "clean":
+            newest = content
+        record = {"study": started, "rule": RULE, "load": options.load, **record_of(content, code, wall_s, drawn)}
+        with options.data.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+        counts = Counter(one["verdict"] for one in record["benchmarks"].values())
+        print(f"{number + 1} of {len(kinds)}, {kind}: {dict(counts)} in {wall_s:.0f} s", file=sys.stderr, flush=True)
+
+
+def show(data: Path) -> str:
+    """All sessions on record, one machine, rule and kind of load after the other, in Markdown."""
+    lines = data.read_text(encoding="utf-8").splitlines() if data.exists() else []
+    records = [json.loads(line) for line in lines]
+    if not records:
+        raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
+    blocks = []
+    for machine, model, rule, load in sorted({(one["machine"], one["model"], one["rule"], one["load"]) for one in records}):
+        here = [
+            one
+            for one in records
+            if (one["machine"], one["model"], one["rule"], one["load"]) == (machine, model, rule, load)
+        ]
+        studies = ", ".join(sorted({one["study"] for one in here}))
+        kind = "one core kept busy by something else" if load else "no load of ours beside it"
+        count = sum(len(one["benchmarks"]) for one in here)
+        wall_s = sum(one["wall_s"] for one in here)
+        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: {len(here)} sessions, "
+        blocks += [
+            head + f"{wall_s / count:.0f} s per benchmark.",
+            "",
+            *false_alarms(here),
+            "",
+            *power_table(here),
+            "",
+        ]
+    return "\n".join(blocks).rstrip()
+
+
+def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
+    """The benchmarks of sessions with or without extra work in them, by backend."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        for one in record["benchmarks"].values():
+            if bool(one["share"]) == changed:
+                found.setdefault(one["backend"], []).append(one)
+    return found
+
+
+def spread_of(benchmarks: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """Standard deviation of a launch pair's log ratio and mean order effect, pooled over benchmarks."""
+    squares = df = 0.0
+    effects = []
+    for one in benchmarks:
+        pairs = [
+            LaunchPair(log_ratio=value, measured_first=first)
+            for value, first in zip(one["log_ratios"], one["measured_first"], strict=True)
+        ]
+        if (found := fit(pairs)) is not None:
+            squares, df = squares + found.variance * found.degrees_of_freedom, df + found.degrees_of_freedom
+            effects.append(found.order_effect)
+    return (math.sqrt(squares / df), statistics.fmean(effects)) if df else (math.nan, math.nan)
+
+
+def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of benchmarks in which nothing was slower."""
+    clean_sessions = [one for one in records if not any(b["share"] for b in one["benchmarks"].values())]
+    red = sum(one["exit_code"] != 0 for one in clean_sessions)
+    heads = [
+        *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),
+        *("sd of a launch pair", "first loaded slower by"),
+    ]
+    lines = [
+        f"Benchmarks without extra work ({red} of {len(clean_sessions)} clean sessions were red):",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+    ]
+    groups = by_backend(records, changed=False)
+    groups = {**groups, "all": [one for members in groups.values() for one in members]}
+    for backend, members in groups.items():
+        counts = Counter(one["verdict"] for one in members)
+        sd, order = spread_of(members)
+        lines.append(
+            f"| {backend} | {len(members)} | {counts['regressed']} | {interval(counts['regressed'], len(members))} "
+            f"| {counts['improved']} | {counts['inconclusive']} | {sd:.2%} | {order:+.2%} |"
+        )
+    return lines
+
+
+def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of benchmarks with extra work, and what was said of them."""
+    heads = [
+        *("backend", "extra work", "measured, median", "benchmarks", "found", "exact 95 % interval", "inconclusive"),
+        *("wrongly passed", "expected from the spread"),
+    ]
+    policy = DuetPolicy()
+    lines = [
+        "Benchmarks with extra work:",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+    ]
+    clean = by_backend(records, changed=False)
+    for backend, members in by_backend(records, changed=True).items():
+        sd, _ = spread_of(clean.get(backend, members))
+        for share in sorted({one["share"] for one in members}):
+            said = [one for one in members if one["share"] == share]
+            counts = Counter(one["verdict"] for one in said)
+            middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
+            found, passed = counts["regressed"], counts["passed"] + counts["improved"]
+            wrongly = str(passed) if share >= policy.min_effect else f"({passed}, rightly)"
+            launches = round(statistics.median(len(one["log_ratios"]) for one in said))
+            comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
+            chance = power(policy, effect=share, sd=sd, launches=launches, comparisons=comparisons)
+            lines.append(
+                f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
+                f"| {counts['inconclusive']} | {wrongly} | {chance:.0%} |"
+            )
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; 2 when the study cannot go on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.duet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=("measure", "show"))
+    parser.add_argument("--clean", type=int, default=5, help="sessions with nothing changed, at least 1 (%(default)s)")
+    parser.add_argument("--slowed", type=int, default=5, help="sessions with extra work (%(default)s)")
+    parser.add_argument("--shares", default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
+    parser.add_argument("--load", action="store_true", help="keep one core busy with something else meanwhile")
+    parser.add_argument("--model", default="bert-base-cased", help="%(default)s")
+    parser.add_argument("--backends", default="pytorch,tensorflow_xla,onnxruntime", help="%(default)s")
+    parser.add_argument("--batch-sizes", default="1", help="%(default)s")
+    parser.add_argument("--sequence-lengths", default="32,64,128", help="%(default)s")
+    parser.add_argument("--threads", default="", help="of core_count_scaling (all that are possible)")
+    parser.add_argument("--launches", type=int, default=DUET_LAUNCHES, help="launch pairs (%(default)s)")
+    parser.add_argument("--max-time", type=float, default=1.0, help="seconds of rounds of each side a launch (%(default)s)")
+    parser.add_argument("--data", type=Path, default=DATA, help="studies/data/duet.jsonl")
+    options = parser.parse_args(arguments)
+    if options.clean < 1:
+        parser.error("--clean: extra work is a share of what a clean session took, so there has to be one")
+    try:
+        if options.command == "show":
+            print(show(options.data))
+        else:
+            folder = RUNS / f"duet-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
+            folder.mkdir(parents=True)
+            measure(options, folder)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""The rule of a duet: what it never does to equal environments, what it finds, and when it says that it cannot tell."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.duet import (
+    Duet,
+    DuetPolicy,
+    LaunchPair,
+    convicted_together,
+    difference,
+    fit,
+    judge_duet,
+    overall,
+    power,
+)
+from baselines.duet_words import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
+from baselines.judgement import Judgement, Verdict
+from fixtures.options import DUET_LAUNCHES
+
+POLICY = DuetPolicy()
+
+
+def chance(seed: int) -> random.Random:
+    """The same numbers in every run."""
+    return random.Random(seed)  # noqa: S311 - no secrets
+
+
+def pairs(log_ratios: Sequence[float], order_effect: float = 0.0) -> tuple[LaunchPair, ...]:
+    """Launch pairs that swap the order, the side that is loaded first slower by an effect of its own."""
+    return tuple(
+        LaunchPair(log_ratio=value + (order_effect if number % 2 == 0 else -order_effect), measured_first=number % 2 == 0)
+        for number, value in enumerate(log_ratios)
+    )
+
+
+def noisy(rng: random.Random, ratio: float, sd: float, launches: int = 10, **words: Any) -> Duet:
+    """A benchmark whose launch pairs scatter by `sd` around a true ratio."""
+    log_ratios = [math.log(ratio) + rng.gauss(0, sd) for _ in range(launches)]
+    return Duet(**{"backend": "a", "configuration": "a 1", "launches": pairs(log_ratios, 0.01), **words})
+
+
+def session(rng: random.Random, *, ratio: float, sd: float, shared: float, launches: int = 10) -> list[Judgement]:
+    """A run of four configurations of two backends, the second twice as noisy, with five problem sizes each.
+
+    Problem sizes share a part of the noise of their launch pairs, and the side that is loaded first is slower. Each is
+    judged as in pytest: with what has been measured until then.
+    """
+    duets: dict[str, Duet] = {}
+    judgements = []
+    for configuration in range(4):
+        common = [rng.gauss(0, 1) for _ in range(launches)]
+        scale = sd * (1 + configuration % 2)
+        names = [f"{configuration} {size}" for size in range(5)]
+        for name in names:
+            noise = [math.sqrt(shared) * one + math.sqrt(1 - shared) * rng.gauss(0, 1) for one in common]
+            log_ratios = pairs([math.log(ratio) + scale * one for one in noise], 0.01)
+            duets[name] = Duet(backend=str(configuration % 2), configuration=str(configuration), launches=log_ratios)
+        judgements += [judge_duet(name, duets, POLICY, comparisons=20) for name in names]
+    return judgements
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 0.95], ids=["own", "half", "common"])
+@pytest.mark.parametrize("ratio", [1.0, 1 + POLICY.harmless], ids=["equal", "harmless"])
+@pytest.mark.parametrize("launches", [4, 10])
+def test_equal_environments_are_never_red(ratio: float, shared: float, launches: int) -> None:
+    """Of simulated runs of equal environments hardly any has a red benchmark, whatever problem sizes share of the noise.
+
+    With a chance of one in a hundred, 200 runs have more than 6 red ones in less than one case of a hundred.
+    """
+    rng = chance(7)
+    runs = [session(rng, ratio=ratio, sd=0.012, shared=shared, launches=launches) for _ in range(200)]
+    assert sum(any(one.verdict is Verdict.REGRESSED for one in run) for run in runs) <= 6
+
+
+def test_three_per_cent_is_found() -> None:
+    """Where launch pairs spread by 1 % the default number of them finds +3 % in 95 of 100 benchmarks and more."""
+    rng = chance(8)
+    found = 0
+    for _ in range(40):
+        duets = {
+            f"{configuration} {size}": noisy(rng, 1.03, 0.01, configuration=str(configuration))
+            for configuration in range(4)
+            for size in range(5)
+        }
+        found += sum(judge_duet(name, duets, POLICY, comparisons=20).verdict is Verdict.REGRESSED for name in duets)
+    assert found >= 0.95 * 40 * 20
+
+
+def test_the_default_number_of_launch_pairs_is_what_the_power_needs() -> None:
+    """The least even number that finds +3 % in 95 % of cases at a spread of 1 % among 20, with no help from others."""
+    chances = {number: power(POLICY, effect=0.03, sd=0.01, launches=number, comparisons=20) for number in (8, 10)}
+    assert chances[8] < 0.95 <= chances[10]
+    assert DUET_LAUNCHES == 10
+    assert chances[10] == pytest.approx(0.96, abs=0.005)
+
+
+def test_the_order_in_which_sides_are_loaded_is_no_difference() -> None:
+    """An effect of the order moves neither the estimate nor its spread, and is estimated by itself."""
+    plain, swapped = fit(pairs([0.01, 0.02, 0.03, 0.01])), fit(pairs([0.01, 0.02, 0.03, 0.01], 0.02))
+    assert plain is not None
+    assert swapped is not None
+    assert swapped.estimate == pytest.approx(plain.estimate)
+    assert swapped.variance == pytest.approx(plain.variance)
+    assert swapped.order_effect - plain.order_effect == pytest.approx(0.02)
+
+
+def test_a_mirrored_duet_has_the_mirrored_verdict() -> None:
+    """Measured and reference exchanged: regressed becomes improved with the inverse ratio."""
+    rng = chance(9)
+    slower = noisy(rng, 1.05, 0.008)
+    mirrored = tuple(LaunchPair(log_ratio=-one.log_ratio, measured_first=not one.measured_first) for one in slower.launches)
+    there = judge_duet("a", {"a": slower}, POLICY, comparisons=1)
+    back = judge_duet("a", {"a": Duet(backend="a", configuration="a 1", launches=mirrored)}, POLICY, comparisons=1)
+    assert (there.verdict, back.verdict) == (Verdict.REGRESSED, Verdict.IMPROVED)
+    assert there.ratio is not None
+    assert back.ratio == pytest.approx(1 / there.ratio)
+
+
+def test_a_small_difference_is_not_red_however_sure() -> None:
+    """Below the least estimate that counts nothing is red; a marker moves it."""
+    sure = {"a": Duet(backend="a", configuration="a 1", launches=pairs([0.0140, 0.0141, 0.0139, 0.0140] * 3))}
+    assert judge_duet("a", sure, POLICY, comparisons=1).verdict is not Verdict.REGRESSED
+    assert judge_duet("a", sure, POLICY, comparisons=1, min_effect=0.01).verdict is Verdict.REGRESSED
+    rng = chance(10)
+    clear = {"a": noisy(rng, 1.10, 0.01)}
+    assert judge_duet("a", clear, POLICY, comparisons=1).verdict is Verdict.REGRESSED
+    assert judge_duet("a", clear, POLICY, comparisons=1, min_effect=0.2).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    "launches",
+    [pairs([0.3, 0.3, 0.3]), (), tuple(LaunchPair(log_ratio=0.3, measured_first=True) for _ in range(8))],
+    ids=["three", "none", "one order"],
+)
+def test_too_few_launch_pairs_judge_nothing(launches: tuple[LaunchPair, ...]) -> None:
+    """However slow it measured: without a spread there is no verdict, and it says what is missing."""
+    judgement = judge_duet("a", {"a": Duet(backend="a", configuration="a", launches=launches)}, POLICY, comparisons=1)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "too few to know how far they spread: it takes 4, in both orders" in judgement.reason
+    assert judgement.p_value is None
+
+
+def test_problem_sizes_of_a_configuration_count_once() -> None:
+    """Five problem sizes share their launch pairs and have the degrees of freedom of one; another configuration adds its."""
+    rng = chance(11)
+    one = {f"1 {size}": noisy(rng, 1.0, 0.01, configuration="1") for size in range(5)}
+    two = {**one, "2 0": noisy(rng, 1.0, 0.01, configuration="2"), "b": noisy(rng, 1.0, 0.01, backend="b")}
+    alone, beside = difference("1 0", one, POLICY), difference("1 0", two, POLICY)
+    assert alone is not None
+    assert beside is not None
+    assert alone.degrees_of_freedom <= 8
+    assert 8 < beside.degrees_of_freedom <= 16
+
+
+def test_a_wild_launch_pair_makes_it_inconclusive() -> None:
+    """One launch pair at twice the time convicts nobody: it widens the spread by which it is judged."""
+    judgement = judge_duet(
+        "a",
+        {"a": Duet(backend="a", configuration="a", launches=pairs([0.0, 0.01, -0.01, 0.0, 0.7, 0.0]))},
+        POLICY,
+        comparisons=1,
+    )
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+
+
+def test_holm_at_the_end_convicts_no_fewer() -> None:
+    """What is just short of its share of the level is convicted once all others are; never one below the least estimate."""
+
+    def judged(p_value: float, verdict: Verdict) -> Judgement:
+        return Judgement(verdict=verdict, reason="", p_value=p_value)
+
+    judgements = {
+        "a": judged(1e-6, Verdict.REGRESSED),
+        "b": judged(0.009, Verdict.INCONCLUSIVE),
+        "c": Judgement(verdict=Verdict.INCONCLUSIVE, reason=""),
+    }
+    assert convicted_together(judgements, POLICY, comparisons=2) == ["b"]
+    assert convicted_together(judgements, POLICY, comparisons=3) == []
+
+
+def test_the_overall_change_counts_launch_pairs_and_not_benchmarks() -> None:
+    """Problem sizes that share all their noise make the interval no narrower; configurations of their own do."""
+    rng = chance(12)
+    one = noisy(rng, 1.03, 0.01, configuration="1")
+    others = [noisy(rng, 1.03, 0.01, configuration=str(number)) for number in range(2, 6)]
+    alone, copies, several = overall([one], POLICY), overall([one] * 5, POLICY), overall([one, *others], POLICY)
+    assert alone is not None
+    assert copies is not None
+    assert several is not None
+    assert copies.interval == pytest.approx(alone.interval)
+    assert copies.benchmarks == several.benchmarks == 5
+    assert several.interval[1] - several.interval[0] < 0.7 * (alone.interval[1] - alone.interval[0])
+    assert several.interval[0] < 1.03 < several.interval[1]
+
+
+def test_the_interval_holds_the_truth() -> None:
+    """A 90 % interval of one benchmark misses in one case of ten, give or take chance (400 of them)."""
+    rng = chance(13)
+    missed = 0
+    for _ in range(400):
+        judgement = judge_duet("a", {"a": noisy(rng, 1.02, 0.02, launches=6)}, POLICY, comparisons=1)
+        assert judgement.interval is not None
+        missed += not judgement.interval[0] <= 1.02 <= judgement.interval[1]
+    assert 24 <= missed <= 58
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_ratio_that_is_no_number_is_refused(value: float) -> None:
+    """With the number of its launch pair."""
+    with pytest.raises(ValueError, match="launch pair 2 of 2 has the log ratio"):
+        Duet(backend="a", configuration="a", launches=pairs([0.0, value]))
+
+
+def row(name: str, duet: Duet, **versions: str) -> DuetRow:
+    """A judged benchmark, from onnxruntime 1 to onnxruntime 2."""
+    return DuetRow(
+        label=name,
+        fullname=f"benchmarks/test_a.py::test_a[{name}]",
+        duet=duet,
+        judgement=judge_duet("a", {"a": duet}, POLICY, comparisons=2),
+        reference_versions={"onnxruntime": "1.31.1"},
+        versions=versions or {"onnxruntime": "1.32.0"},
+    )
+
+
+def test_the_words_of_a_duet() -> None:
+    """Per change of versions one line with estimate, interval and counts; a red test says what, how sure, and what next."""
+    rng = chance(14)
+    slow, same = row("a", noisy(rng, 1.05, 0.005)), row("b", noisy(rng, 1.0, 0.005, configuration="b"))
+    other = row("c", noisy(rng, 1.0, 0.005), torch="2.13.0")
+    first, second = changes_of([slow, same, other])
+    assert first.line.startswith("onnxruntime 1.31.1 -> 1.32.0: +2.")
+    assert first.line.endswith("over 2 benchmarks, slower on 1 of 2")
+    assert "onnxruntime 1.31.1 -> none, torch none -> 2.13.0: " in second.line
+    assert same.line.startswith("PASSED b: ")
+    lines = duet_regression_lines(slow, measured_s=0.0105, reference_s=0.01, by_throughput=False, reference="P", model="M")
+    assert lines[0].startswith("REGRESSED a: median 10.5 ms, reference 10.0 ms, +")
+    assert "(red above +" in lines[0]
+    assert lines[1] == "  versions  onnxruntime 1.31.1 -> 1.32.0"
+    assert "one of 2 comparisons; 10 launch pairs" in lines[2]
+    assert lines[3].endswith("--benchmark-only --model M --reference-python P")
+    assert lines[4].endswith("--reference-python self")
+    assert "0 of 1 benchmarks" in certificate([same])
+    assert "do not trust its duets" in certificate([slow, same])
+
+
+def test_documented_constants() -> None:
+    """docs/duet.md lists every constant of the policy with its value, and no other; its power is what the formula gives."""
+    text = (Path(__file__).parents[1] / "docs" / "duet.md").read_text()
+    listed = {name: float(value) for name, value in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE)}
+    assert listed == {field.name: getattr(POLICY, field.name) for field in fields(DuetPolicy)}
+    ten, eight = (power(POLICY, effect=0.03, sd=0.01, launches=number, comparisons=20) for number in (10, 8))
+    assert f"find +3 % in {100 * ten:.0f} % of cases" in text
+    assert f"and eight in {100 * eight:.0f} %" in text
+
+
+def test_versions_in_words() -> None:
+    """What differs; where nothing does, what both sides have."""
+    assert versions_text({"torch": "1", "x": "2"}, {"torch": "1", "x": "3"}) == "x 2 -> 3"
+    assert versions_text({"torch": "1"}, {"torch": "1"}) == "torch 1 on both sides"
+    assert versions_text({}, {}) == "the same versions on both sides"

@@ -1,0 +1,118 @@
+"""The environment of an accepted run as requirements, and what an interpreter says of itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from baselines.__main__ import main
+from baselines.environment import requirements
+from baselines.reading import read_run
+from baselines.run_file import RunFileError
+from fixtures.instance.environment import environment
+from fixtures.instance.handle import environment_of
+from fixtures.instance.reference import reference_of
+from fixtures.machine.__main__ import main as machine_main
+from fixtures.machine.fingerprint import Fingerprint
+from tests.builders import Checkout, benchmark, run_folder
+
+PACKAGES = {
+    "torch": {"version": "2.13.0", "local": "cpu"},
+    "numpy": {"version": "2.4.6", "local": None},
+    "pip": {"version": "25.0", "local": None},
+    "bert-cpu-benchmarks": {"version": "0.1.0", "local": None},
+    "Jinja2": {"version": "3.1.6", "local": None},
+}
+
+
+def installed(packages: dict[str, Any]) -> dict[str, Any]:
+    """The environment of a run."""
+    return {"python": "3.11.7", "packages": packages}
+
+
+def test_every_package_at_its_exact_version(tmp_path: Path) -> None:
+    """The public version is asked for, the local label is told; what pip cannot or need not install is left out."""
+    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES))
+    head, *lines = requirements(read_run(folder / "run.json"))
+    assert head.startswith("# as measured in ")
+    assert head.endswith("Python 3.11.7")
+    assert lines == ["Jinja2==3.1.6", "numpy==2.4.6", "torch==2.13.0  # measured with the build +cpu"]
+    asked = [Requirement(line.partition("  #")[0]) for line in lines]
+    assert asked[2].specifier.contains("2.13.0+cpu")
+
+
+def test_a_run_that_does_not_say(tmp_path: Path) -> None:
+    """Nothing is no environment."""
+    folder = run_folder(tmp_path, benchmark(), environment=installed({}))
+    with pytest.raises(RunFileError, match="does not say which packages were installed"):
+        requirements(read_run(folder / "run.json"))
+
+
+def test_the_newest_accepted_run_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the machine and the model that are named; without an accepted run, or with several machines, it is refused."""
+    checkout = Checkout(tmp_path / "checkout", capsys)
+    none = checkout.baselines("environment")
+    assert none.code == 2
+    assert "no accepted run; accept one: " in none.err
+    for day, version in enumerate(("1.0", "2.0")):
+        packages = {"numpy": {"version": version, "local": None}}
+        run = checkout.run(benchmark(), started_day=day, environment=installed(packages))
+        assert checkout.accept(run).code == 0
+    ended = checkout.baselines("environment")
+    assert ended.code == 0
+    assert "numpy==2.0" in ended.out
+    machine_info = {"machine_id": "elsewhere-1-2-3", "hard": {}, "soft": {}}
+    other = checkout.run(benchmark(), started_day=9, machine_info=machine_info, environment=installed(PACKAGES))
+    assert checkout.accept(other).code == 0
+    several = checkout.baselines("environment")
+    assert several.code == 2
+    assert "accepted runs of 2 machines" in several.err
+    assert "name one: --machine ID" in several.err
+    assert "Jinja2==3.1.6" in checkout.baselines("environment", "--machine", "elsewhere-1-2-3").out
+    assert "no accepted run of bert-x of elsewhere-1-2-3" in (
+        checkout.baselines("environment", "--machine", "elsewhere-1-2-3", "--model", "bert-x").err
+    )
+
+
+def test_a_run_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also one that nobody accepted."""
+    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES))
+    assert main(["environment", str(folder), "--store", str(tmp_path / "none")]) == 0
+    assert "numpy==2.4.6" in capsys.readouterr().out
+
+
+def test_it_needs_nothing_installed(tmp_path: Path) -> None:
+    """An environment that is still empty asks what to install."""
+    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES))
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); import runpy; "]
+    command[-1] += f"sys.argv = ['b', 'environment', {str(folder)!r}]; runpy.run_module('baselines', run_name='__main__')"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    assert "numpy==2.4.6" in done.stdout
+
+
+def test_the_id_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone on its line, for a shell; a tree that knows none is refused."""
+    assert machine_main(["--id"]) == 0
+    assert capsys.readouterr().out.strip() == Fingerprint.of_this_machine().machine_id
+
+
+def test_an_interpreter_says_what_it_has() -> None:
+    """Asked from outside it says what it says from inside; another interpreter looks in no place of ours."""
+    reference = reference_of(sys.executable)
+    assert reference.is_self
+    assert reference.environment == environment()
+    assert reference_of("self").python == sys.executable
+    assert reference_of("self").why_not("onnxruntime") is None
+
+
+def test_another_interpreter_gets_no_search_path_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYTHONPATH would give both sides the same packages, and compare an environment with itself."""
+    monkeypatch.setenv("PYTHONPATH", "/ours")
+    assert environment_of(sys.executable)["PYTHONPATH"] == "/ours"
+    assert "PYTHONPATH" not in environment_of("/another/python")

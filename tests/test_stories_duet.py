@@ -1,0 +1,257 @@
+"""Stories of duets: equal environments, a slower one, one that lacks something, and twins that are never left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixtures.machine.topology import Topology
+from tests.hostile_backends import TWIN
+from tests.suite import (
+    OUT_OF_THE_BOX,
+    REPOSITORY,
+    SCALING,
+    Ended,
+    Suite,
+    cpu_time_s,
+    instances_of,
+    interrupt,
+    orphans,
+    wait_until,
+)
+
+DUET = ("--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--launches=4")
+ONE = "onnxruntime-fp32-threads1-batch1-seq32"
+TWO = "onnxruntime-fp32-threads1-batch1-seq64"
+
+
+def bare_environment(folder: Path) -> str:
+    """The interpreter of a virtual environment that has numpy and nothing else."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    ours = Path(np.__file__).parents[1]
+    for path in (*ours.glob("numpy"), *ours.glob("numpy.libs"), *ours.glob("numpy-*.dist-info")):
+        (packages / path.name).symlink_to(path)
+    return str(folder / "bin" / "python")
+
+
+def twin(folder: Path) -> str:
+    """An interpreter with our own packages that tells its workers that they are the reference."""
+    path = folder / "twin-python"
+    path.write_text(f'#!/bin/sh\n{TWIN}=1 exec {shlex.quote(sys.executable)} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def duet_of(ended: Ended, name: str) -> dict[str, Any]:
+    """The words of a benchmark's duet."""
+    words: dict[str, Any] = ended.benchmarks[name]["extra_info"]["duet"]
+    return words
+
+
+def test_an_environment_against_itself(suite: Suite) -> None:
+    """Nothing is red; both problem sizes came from the same launch pairs; the file stays that of an ordinary run."""
+    ended = suite(SCALING, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,64", "--reference-python=self")
+    assert ended.code == 0, ended.text
+    assert "launch pair 4 of 4, for 1x32, 1x64" in ended.text
+    assert ended.text.count("launch pair 1 of 4") == 1
+    assert set(ended.benchmarks) == {ONE, TWO}
+    for name in (ONE, TWO):
+        duet, extra = duet_of(ended, name), ended.benchmarks[name]["extra_info"]
+        assert duet["verdict"] in ("passed", "inconclusive", "improved")
+        assert duet["reference"]["versions"] == extra["versions"]
+        assert duet["reference"]["self"] is True
+        assert [one["order"] for one in duet["launches"]] == ["measured first", "reference first"] * 2
+        assert all(one["rounds"] >= 2 * 4 * 2 for one in duet["launches"])
+        assert duet["comparisons"] == 2
+        assert extra["latency_s"]["median"] == ended.benchmarks[name]["stats"]["median"]
+        assert len(extra["launches"]) == len(extra["per_instance"]) == 1
+    words = ended.run["run"]["duet"]
+    assert words["reference"]["environment"]["packages"]["onnxruntime"]
+    assert words["overall"][0].startswith("onnxruntime ")
+    assert " on both sides: " in words["overall"][0]
+    assert "verdicts" not in ended.run["run"], "no accepted run was asked"
+    assert "this machine tells " in ended.text
+    assert f" {ONE}: " in ended.text
+
+
+def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
+    """A real slowdown fails its test with numbers, interval, launch pairs, versions and the next command."""
+    python = twin(suite.folder)
+    ended = suite(SCALING, *DUET, "--backends=slower_than_its_twin", f"--reference-python={python}", hostile=True)
+    assert ended.code == 1, ended.text
+    name = "slower_than_its_twin-fp32-threads1-batch1-seq32"
+    duet = duet_of(ended, name)
+    assert duet["verdict"] == "regressed"
+    assert 1.3 < duet["ratio"] < 3
+    assert duet["interval"][0] < duet["ratio"] < duet["interval"][1]
+    (message,) = {line for line in ended.text.splitlines() if line.startswith(f"REGRESSED {name}: median ")}
+    assert ", reference " in message
+    assert "(red above +" in message
+    assert "4 launch pairs, in turns on the same CPUs" in ended.text
+    assert f"--benchmark-only --model bert-tiny --reference-python {python}" in ended.text
+    assert "slower on 1 of 1" in ended.text
+    assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="two instances need two cores")
+def test_several_instances_have_several_twins(suite: Suite) -> None:
+    """Throughput is compared, all instances of a side at once."""
+    ended = suite(
+        *("benchmarks/test_instance_scaling.py", *DUET, "--backends=onnxruntime", "--instances=2", "--batch-sizes=2"),
+        *("--sequence-lengths=32", "--reference-python=self"),
+    )
+    assert ended.code == 0, ended.text
+    (benchmark,) = ended.benchmarks.values()
+    assert benchmark["extra_info"]["instances"] == len(benchmark["extra_info"]["per_instance"]) == 2
+    assert len(benchmark["extra_info"]["duet"]["launches"]) == 4
+
+
+def test_an_environment_that_lacks_the_backend(suite: Suite) -> None:
+    """Named on the command line it is exit 4 with the command that installs it; from a preset a skip with its reason."""
+    python = bare_environment(suite.folder / "bare")
+    named = suite(SCALING, *DUET, "--backends=onnxruntime", f"--reference-python={python}")
+    assert named.code == 4
+    assert f"in the reference environment ({python}) onnxruntime is not installed" in named.text
+    assert f"Install it there: {python} -m pip install numpy onnxruntime" in named.text
+    preset = suite(SCALING, *DUET, f"--reference-python={python}")
+    assert preset.code == 0
+    assert f"in the reference environment ({python}) torch is not installed" in preset.text
+    assert not suite.runs.exists()
+
+
+def test_an_environment_whose_backend_is_broken(suite: Suite) -> None:
+    """It is imported before anything is measured, and what that raised is said."""
+    python = bare_environment(suite.folder / "bare")
+    (packages,) = (suite.folder / "bare").glob("lib/python*/site-packages")
+    (packages / "onnxruntime-1.0.dist-info").mkdir()
+    (packages / "onnxruntime-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: onnxruntime\nVersion: 1.0\n"
+    )
+    (packages / "onnxruntime.py").write_text("raise ImportError('libbroken.so.1: no such file')\n")
+    ended = suite(SCALING, *DUET, "--backends=onnxruntime", f"--reference-python={python}")
+    assert ended.code == 4
+    assert "ImportError: libbroken.so.1: no such file" in ended.text
+    assert "Traceback" not in ended.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--reference-python=/no/such/python"], "/no/such/python is not there. Make one: python3 -m venv DIR"),
+        (["--reference-python=/etc/hostname"], "/etc/hostname cannot be "),
+        (["--reference-python=/bin/false"], "/bin/false gave no answer (exit code 1)"),
+        (["--reference-python=self", "--launches=5"], "--launches 5 with --reference-python: launch pairs come in twos"),
+        (["--reference-python=self", "--launches=2"], "it takes 4 to know how far they spread"),
+        (["--reference-python=self", "--require-baseline"], "--require-baseline cannot apply with --reference-python"),
+        (["--reference-python=self", "--confirm=2"], "--confirm cannot apply with --reference-python"),
+    ],
+)
+def test_what_cannot_be_a_duet_is_refused(suite: Suite, arguments: list[str], words: str) -> None:
+    """Exit 4 before anything starts, with what is wrong and what would do."""
+    ended = suite(OUT_OF_THE_BOX, "--benchmark-only", "--preset=quick", *arguments)
+    assert ended.code == 4
+    assert words in ended.text
+    assert "Traceback" not in ended.text
+    assert not suite.runs.exists()
+
+
+def test_a_wrong_answer_of_the_reference(suite: Suite) -> None:
+    """A reference that computes something else has no latency either, and the message says that it is the reference."""
+    python = twin(suite.folder)
+    ended = suite(SCALING, *DUET, "--backends=wrong_as_twin", f"--reference-python={python}", hostile=True)
+    assert ended.code == 1
+    assert f"reference ({python}): wrong answer: 4096 of 4096 values are NaN or infinite" in ended.text
+    assert ended.benchmarks == {}
+
+
+def stopped(pid: int) -> list[int]:
+    """The workers of a process that are under SIGSTOP."""
+    found = []
+    for worker in instances_of(pid):
+        try:
+            state = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state == "T":
+            found.append(worker)
+    return found
+
+
+def in_turns(pid: int) -> bool:
+    """Whether both workers have long been loaded and warm."""
+    workers = instances_of(pid)
+    return len(workers) == 2 and min(map(cpu_time_s, workers)) > 1.5
+
+
+LONG = ("--benchmark-only", "--preset=quick", "--threads=1", "--launches=40", "--benchmark-max-time=5")
+
+
+@pytest.mark.parametrize("how", ["kill", "ctrl-c"])
+def test_no_stopped_twin_is_left(suite: Suite, how: str) -> None:
+    """Kill -9 of pytest and Ctrl-C both end the running twin and the stopped one."""
+    process = suite.start(SCALING, *LONG, "--backends=onnxruntime", "--reference-python=self")
+    wait_until(lambda: stopped(process.pid) and in_turns(process.pid), "a twin to be stopped while they take turns")
+    if how == "kill":
+        process.kill()
+        process.communicate()
+    else:
+        interrupt(process)
+        assert suite.end(process).code == 2
+    wait_until(lambda: not orphans(suite.runs), "both twins to be gone", 10)
+
+
+def test_a_twin_that_dies_fails_its_benchmark(suite: Suite) -> None:
+    """Killed while it is stopped: that benchmark is red with the signal, and a fresh pair measures the other one."""
+    process = suite.start(SCALING, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,64", "--reference-python=self")
+    victims = wait_until(lambda: len(instances_of(process.pid)) == 2 and stopped(process.pid), "a twin to be stopped")
+    os.kill(victims[0], signal.SIGKILL)
+    ended = suite.end(process)
+    assert ended.code == 1
+    assert "died" in ended.text
+    assert "killed by SIGKILL" in ended.text
+    assert set(ended.benchmarks) == {TWO}
+
+
+def test_no_memory_for_two(suite: Suite) -> None:
+    """Before anything starts, with what two models take and what there is."""
+    ended = suite(
+        *(SCALING, *DUET, "--backends=onnxruntime", "--reference-python=self", "-p", "tests.little_memory"),
+    )
+    assert ended.code == 4
+    assert "--reference-python: 2 copies of the weights of bert-tiny take 33 MiB, and 1 MiB is available" in ended.text
+    assert "Traceback" not in ended.text
+
+
+def test_both_sides_are_checked_without_measuring(suite: Suite) -> None:
+    """--benchmark-disable runs a forward pass of both sides and judges nothing."""
+    ended = suite(
+        *(SCALING, "--preset=quick", "--threads=1", "--backends=wrong_as_twin", "--benchmark-disable"),
+        f"--reference-python={twin(suite.folder)}",
+        hostile=True,
+    )
+    assert ended.code == 1
+    assert "wrong answer" in ended.text
+
+
+def test_a_worker_stands_on_numpy_alone(tmp_path: Path) -> None:
+    """In an environment with numpy and nothing else all that a worker imports before its framework can be imported."""
+    script = (
+        "import fixtures.instance.__main__, fixtures.instance.environment, fixtures.measurement.parity,"
+        "fixtures.measurement.peak_memory, fixtures.measurement.rounds, fixtures.measurement.warm_up\n"
+        "from fixtures.backends import BACKENDS, backend_class\n"
+        "print([backend_class(name).name for name in BACKENDS])"
+    )
+    python = bare_environment(tmp_path / "bare")
+    done = subprocess.run([python, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime" in done.stdout

@@ -1,0 +1,108 @@
+"""The turns of a duet, and the memory that two models take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.machine.cgroup import memory_room
+from fixtures.machine.room import available_bytes, gib, peak_bytes_of
+from fixtures.measurement.benchmarking import Effort
+from fixtures.measurement.turns import Turns, measured_begins, turn_of
+from tests.kernel_trees import write
+
+
+def effort(**changes: Any) -> Effort:
+    """pytest-benchmark's defaults."""
+    words = {"min_rounds": 5, "max_time_s": 1.0, "min_time_s": 5e-6, "precision": None, "confidence": 0.99}
+    return Effort(**{**words, "warm_up_rounds": 10, "warm_up_time_s": 10.0, **changes})
+
+
+@pytest.mark.parametrize("forward_s", [0.0003, 0.02, 0.3, 2.0])
+@pytest.mark.parametrize("max_time_s", [0.05, 1.0, 10.0])
+def test_turns_are_short_and_enough(forward_s: float, max_time_s: float) -> None:
+    """Each side counts at least the least rounds and time that a measurement would, in an even number of turns."""
+    plan = Turns.of(effort(max_time_s=max_time_s, min_rounds=31), forward_s)
+    assert plan.turns % 2 == 0
+    assert plan.turns >= 4
+    assert plan.rounds >= 2
+    assert plan.turns * plan.rounds >= 31
+    assert plan.turns * plan.rounds * forward_s >= max_time_s
+    assert (plan.rounds - 1) * forward_s < 0.05 or plan.rounds == 2
+
+
+def test_short_forward_passes_are_timed_together() -> None:
+    """--benchmark-min-time holds for the rounds of a turn too."""
+    plan = Turns.of(effort(min_time_s=0.01), 0.001)
+    assert plan.iterations == 10
+    assert plan.round_s == pytest.approx(0.01)
+
+
+def test_abba() -> None:
+    """Within two turns each side is first once and last once, whoever leads."""
+    assert [measured_begins(turn, leads=True) for turn in range(4)] == [True, False, True, False]
+    assert [measured_begins(turn, leads=False) for turn in range(4)] == [False, True, False, True]
+
+
+def answer(durations_s: list[float], start_s: float = 0.0, iterations: int = 1) -> dict[str, Any]:
+    """What an instance says of rounds back to back."""
+    starts = [start_s + sum(durations_s[:number]) for number in range(len(durations_s))]
+    return {"durations_s": durations_s, "starts_s": starts, "iterations": iterations, "wall_s": sum(durations_s)}
+
+
+def test_the_first_round_of_a_turn_does_not_count() -> None:
+    """It finds the other side's cache; of several instances each one's is left out, and their rates are added up."""
+    alone = turn_of([answer([9.0, 1.0, 2.0, 3.0], iterations=2)], batch_size=4)
+    assert alone.cost_s == pytest.approx(1.0)
+    assert alone.rounds == 3
+    two = turn_of([answer([9.0, 1.0, 1.0]), answer([5.0, 2.0, 2.0, 2.0], start_s=0.5)], batch_size=4)
+    assert two.cost_s == pytest.approx(1 / (4 / 1.0 + 4 / 2.0))
+    assert two.rounds == 5
+
+
+def tree(root: Path, *, available_kib: int | None, **limits: str) -> Path:
+    """A machine with so much available memory and a cgroup v2 with files by name."""
+    if available_kib is not None:
+        write(root / "proc/meminfo", f"MemTotal: 9 kB\nMemAvailable:   {available_kib} kB")
+    write(root / "proc/self/cgroup", "0::/job")
+    write(root / "proc/self/mountinfo", "35 30 0:30 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw")
+    for name, value in limits.items():
+        write(root / "sys/fs/cgroup/job" / name.replace("_", ".", 1), value)
+    return root
+
+
+def test_the_strictest_limit_on_memory_holds(tmp_path: Path) -> None:
+    """MemAvailable, or what the cgroup leaves; inactive files are given back and count as free."""
+    stat = "anon 100\ninactive_file 1000\nfile 5"
+    whole = tree(tmp_path / "a", available_kib=8, memory_max="max", memory_current="500", memory_stat=stat)
+    assert memory_room(whole) is None
+    assert available_bytes(whole) == 8 * 1024
+    cut = tree(tmp_path / "b", available_kib=8, memory_max="5000", memory_current="3000", memory_stat=stat)
+    assert available_bytes(cut) == 3000
+    over = tree(tmp_path / "c", available_kib=8, memory_max="5000", memory_current="9000")
+    assert available_bytes(over) == 0
+    assert available_bytes(tmp_path / "nothing") is None
+
+
+def test_a_limit_of_cgroup_v1(tmp_path: Path) -> None:
+    """Its files have other names, and no limit is a number that no machine has."""
+    write(tmp_path / "proc/self/cgroup", "5:memory:/job\n0::/x")
+    write(tmp_path / "proc/self/mountinfo", "34 31 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory")
+    job = tmp_path / "sys/fs/cgroup/memory/job"
+    write(job / "memory.usage_in_bytes", "100")
+    write(job / "memory.stat", "inactive_file 1\ntotal_inactive_file 40")
+    write(job / "memory.limit_in_bytes", "9223372036854771712")
+    assert memory_room(tmp_path) is None
+    write(job / "memory.limit_in_bytes", "1000")
+    assert memory_room(tmp_path) == 940
+
+
+def test_the_peak_of_a_process(tmp_path: Path) -> None:
+    """From its status; nothing where it is gone."""
+    write(tmp_path / "proc/7/status", "Name:\tx\nVmHWM:\t    2048 kB")
+    assert peak_bytes_of(7, tmp_path) == 2 * 1024 * 1024
+    assert peak_bytes_of(8, tmp_path) == 0
+    assert gib(1536 * 1024 * 1024) == "1.5 GiB"
+    assert gib(340 * 1024 * 1024) == "340 MiB"
