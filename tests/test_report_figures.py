@@ -132,6 +132,17 @@ def test_a_question_that_nobody_knows_yet_is_shown(tmp_path: Path) -> None:
     assert [text for _, text in figure.panels[0].ticks] == ["full", "new"]
 
 
+def test_precisions_of_one_backend_are_two_lines(tmp_path: Path) -> None:
+    """Where --precisions adds one to another question."""
+    records = [answer("out_of_the_box", 0.01, length=length) for length in (32, 128)]
+    other = [answer("out_of_the_box", 0.004, length=length, extra_info={"throughput_per_s": 250.0}) for length in (32, 128)]
+    for record in other:
+        record["extra_info"]["configuration"]["precision"] = "int8"
+        record["name"] = record["fullname"] = f"{record['fullname']}int8"
+    figure = figures_by_title(view_of_runs(tmp_path, [*records, *other]))["Out of the box"]
+    assert [one.label for one in figure.panels[0].series] == ["pytorch", "pytorch int8"]
+
+
 def test_speed_up_is_a_ratio_with_the_ideal_line(tmp_path: Path) -> None:
     """Against the fewest threads, each with the interval of a ratio; a single number of threads is a reason."""
     records = [answer("core_count_scaling", 0.08 / threads, threads=threads) for threads in (1, 2, 4)]

@@ -16,6 +16,7 @@ from baselines.reading import is_number, mapping
 from baselines.results import Result
 from baselines.wording import one_line
 
+PLAIN: Final = "fp32"
 TAILS: Final = ("p99", "p90", "max")
 
 
@@ -45,6 +46,7 @@ class Point:
     result: Result
     question: str
     backend: str
+    """With its precision where that is not fp32, unless precisions are what is asked about."""
     precision: str
     axes: Mapping[str, str | int]
     """The parameters that only this question has: threads, instances, memory, policy, knob, setting."""
@@ -114,15 +116,17 @@ def asked(points: Iterable[Point], question: str) -> list[Point]:
 
 def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
     extra, configuration = mapping(record.get("extra_info")), result.configuration
+    question, precision = _text(extra.get("question")), _text(configuration.get("precision"))
+    backend = _text(configuration.get("backend")) or "unknown backend"
     latency, work = mapping(extra.get("latency_s")), mapping(extra.get("work"))
     own = ("backend", "precision", "batch_size", "sequence_length")
     axes = {_text(name): _plain(value) for name, value in mapping(record.get("params")).items() if name not in own}
     tail = next(((name, value) for name in TAILS if (value := number(latency.get(name))) is not None), None)
     return Point(
         result=result,
-        question=_text(extra.get("question")) or "",
-        backend=_text(configuration.get("backend")) or "unknown backend",
-        precision=_text(configuration.get("precision")),
+        question=question,
+        backend=backend if question == "precision" or precision in ("", PLAIN) else f"{backend} {precision}",
+        precision=precision,
         axes=axes,
         batch_size=_count(result.problem_size.get("batch_size")),
         sequence_length=_count(result.problem_size.get("sequence_length")),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from baselines.report.claims import Answer, Case, Claim, Compared, above, answer_of, measured, numbers, within
 from baselines.report.figures.shared import grouped
-from baselines.report.points import Point, asked
+from baselines.report.points import PLAIN, Point, asked
 from baselines.report.unmeasured import why_not
 from baselines.results import Run
 
@@ -288,7 +288,7 @@ def _alone(
     points: Iterable[Point], question: str, key: Callable[[Point], tuple[object, ...]]
 ) -> Iterable[tuple[Any, list[Point]]]:
     """The points of a question in fp32, by a key; a precision is no part of what the study claimed."""
-    return grouped((one for one in asked(points, question) if one.precision in ("fp32", "")), key).items()
+    return grouped((one for one in asked(points, question) if one.precision in ("", PLAIN)), key).items()
 
 
 def _backend_and_size(point: Point) -> tuple[str, int, int]:

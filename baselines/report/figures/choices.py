@@ -11,7 +11,6 @@ from baselines.report.figures.shared import (
     grouped,
     latency_cells,
     left_out,
-    name_of,
     spread_over,
     tail_cell,
     throughput_cells,
@@ -55,7 +54,6 @@ def choices(
         heads: over the column of the choice.
     """
     named = row or (lambda one: axes_text(one.axes))
-    several = len({one.precision for one in points}) > 1 and name != "precision"
     sizes = grouped(sorted(points, key=lambda one: one.size), lambda one: one.size)
     drawn = spread_over(list(sizes))
     rows = tuple(
@@ -76,19 +74,19 @@ def choices(
         name=name,
         title=title,
         lead=lead,
-        panels=tuple(rows_panel(sizes[size], named, backends, several) for size in drawn),
+        panels=tuple(rows_panel(sizes[size], named, backends) for size in drawn),
         table=Table(heads=table_heads, rows=rows, words=3),
         notes=left_out(len(drawn), len(sizes), "problem sizes"),
     )
 
 
-def rows_panel(points: Sequence[Point], named: Callable[[Point], str], backends: Looks, several: bool) -> Panel:
+def rows_panel(points: Sequence[Point], named: Callable[[Point], str], backends: Looks) -> Panel:
     """A row per choice; of more than fit, the first."""
     rows = list(dict.fromkeys(named(one) for one in points))[:MOST_ROWS]
     unit, scale = unit_of(one.latency.value for one in points)
     series = []
-    for name, mine in grouped(points, lambda one: name_of(one, several)).items():
-        colour, marker = backends[mine[0].backend]
+    for name, mine in grouped(points, lambda one: one.backend).items():
+        colour, marker = backends[name]
         dots = tuple(dot(rows.index(named(one)), one.latency, scale) for one in mine if named(one) in rows)
         series.append(Series(label=name, colour=colour, marker=marker, line=False, dots=dots))
     return Panel(
@@ -111,7 +109,7 @@ def by_backend_alone(points: Sequence[Point], *, name: str, title: str, lead: st
     sizes = grouped(sorted(points, key=lambda one: (one.size, one.latency.value)), lambda one: one.size)
     drawn = spread_over(list(sizes))
     panels = tuple(
-        rows_panel(sizes[size], lambda one: one.backend, {one.backend: ("s0", 0) for one in points}, False) for size in drawn
+        rows_panel(sizes[size], lambda one: one.backend, {one.backend: ("s0", 0) for one in points}) for size in drawn
     )
     merged = tuple(
         Panel(

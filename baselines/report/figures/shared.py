@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from baselines.promise import Promise
 from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, Series
 from baselines.report.points import Point
-from baselines.wording import duration_text, one_line, three_digits
+from baselines.wording import duration_text, three_digits
 
 UNITS: Final = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
 WIDE: Final = 4.0
@@ -89,12 +89,6 @@ def throughput_cells(point: Point) -> tuple[str, str]:
 def tail_cell(point: Point) -> str:
     """`p99 12.0 ms`."""
     return "" if point.tail is None or not point.tail[1] else f"{point.tail[0]} {duration_text(point.tail[1])}"
-
-
-def name_of(point: Point, several_precisions: bool) -> str:
-    """How a series is called."""
-    backend = one_line(point.backend)
-    return f"{backend} {point.precision}" if several_precisions and point.precision else backend
 
 
 def axes_text(axes: Mapping[str, str | int]) -> str:
