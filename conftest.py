@@ -4,6 +4,7 @@ pytest_plugins = [
     "fixtures.options",
     "fixtures.run.session",
     "fixtures.run.terminal",
+    "fixtures.run.report",
     "fixtures.verdict",
     "fixtures.duet_verdict",
     "fixtures.conditions",

@@ -36,6 +36,7 @@ THREADS: Final[Mapping[str, Threads]] = {
     "pytorch": _TORCH,
     "torchscript": _TORCH,
     "torch_compile": _TORCH,
+    "torch_compile_freezing": _TORCH,
     "tensorflow": _TF,
     "tensorflow_graph": _TF,
     "tensorflow_xla": _TF,

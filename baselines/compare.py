@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from baselines.differences import identity_differences
 from baselines.disturbance import disturbed_because
 from baselines.judge import judge_run, suite_shift
 from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
-from baselines.reading import read_run, run_path
+from baselines.reading import read_run, read_with_content, run_path
 from baselines.results import Result, Run, judged_values
 from baselines.run_file import RunFileError
 from baselines.store import Past, accepted_runs, pasts
@@ -44,6 +44,8 @@ class Comparison:
     """What the baseline says of each of its benchmarks, by key."""
     judgements: Mapping[str, tuple[Result, Judgement]]
     """By key; the result is the run's own, of what is missing the baseline's newest."""
+    records: Mapping[str, Mapping[str, Any]]
+    """By key, the run's benchmarks as they stand in its file: more than is judged."""
     shift: SuiteShift
 
     def exit_code(self, *, strict: bool) -> int:
@@ -77,7 +79,7 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
     Raises:
         RunFileError: a file cannot be read, or there is nothing to judge against.
     """
-    judged = read_run(run_path(run))
+    judged, content = read_with_content(run_path(run))
     if baseline:
         runs = sorted((read_run(run_path(path)) for path in baseline), key=lambda one: str(one.datetime))
         past = {key: past_in(runs, key) for key in {key: None for one in runs for key in one.by_key}}
@@ -117,6 +119,7 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
         baseline=tuple(runs),
         past=past,
         judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
+        records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
         shift=suite_shift(measured, histories, Policy()),
     )
 

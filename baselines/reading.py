@@ -152,11 +152,12 @@ class _FileOfRun:
             arguments=_text(words.get("arguments")),
             speed_guards=words.get("speed_guards") is not False,
             partial=words.get("partial") is True,
-            not_measured={key: how for key, how in _mapping(words.get("not_measured")).items() if isinstance(how, dict)},
+            not_measured={key: how for key, how in mapping(words.get("not_measured")).items() if isinstance(how, dict)},
             not_reached=_texts(words.get("not_reached")),
-            judgements=_judgements(_mapping(words.get("verdicts"))),
-            missing={name: str(how) for name, how in _mapping(_mapping(words.get("verdicts")).get("missing")).items()},
-            judged_against=_texts(_mapping(words.get("verdicts")).get("baseline")),
+            skipped=_skipped(words.get("skipped")),
+            judgements=_judgements(mapping(words.get("verdicts"))),
+            missing={name: str(how) for name, how in mapping(mapping(words.get("verdicts")).get("missing")).items()},
+            judged_against=_texts(mapping(words.get("verdicts")).get("baseline")),
             pytest_benchmark=_text(self.content.get("version")),
             accepted=accepted,
         )
@@ -220,8 +221,8 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
     fullname, stats = benchmark.get("fullname"), benchmark.get("stats")
     if not isinstance(fullname, str) or not isinstance(stats, dict):
         raise _Unusable("it has no fullname or no stats: pytest-benchmark did not write it")
-    extra = _mapping(benchmark.get("extra_info"))
-    model, configuration = _mapping(extra.get("model")), _mapping(extra.get("configuration"))
+    extra = mapping(benchmark.get("extra_info"))
+    model, configuration = mapping(extra.get("model")), mapping(extra.get("configuration"))
     known = "config_sha256" in model and bool(configuration)
     if ours and not known:
         raise _Unusable("extra_info has no model.config_sha256 or no configuration, which this suite always writes")
@@ -238,7 +239,7 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
     if instances > 1 and throughput_per_s is None:
         raise _Unusable(f"it ran {instances} instances and extra_info has no throughput_per_s, which is what is judged")
     median_s = _median(stats, rounds_s, checked=ours and not stored)
-    marks = _mapping(extra.get("baseline")) if stored else {}
+    marks = mapping(extra.get("baseline")) if stored else {}
     name = _text(benchmark.get("name")) or fullname.rpartition("::")[2]
     return Result(
         fullname=fullname,
@@ -255,17 +256,17 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         rounds=_count(stats.get("rounds"), len(rounds_s)),
         iterations=_count(stats.get("iterations"), 1),
         configuration=configuration if known else {},
-        problem_size=_mapping(extra.get("problem_size")) if known else {},
+        problem_size=mapping(extra.get("problem_size")) if known else {},
         model=_text(model.get("name")) if known else None,
         inputs=_text(extra.get("inputs")) if known else None,
-        versions=_mapping(extra.get("versions")) if known else {},
-        warmed_up=_flag(_mapping(extra.get("warm_up")).get("steady")) if known else None,
+        versions=mapping(extra.get("versions")) if known else {},
+        warmed_up=_flag(mapping(extra.get("warm_up")).get("steady")) if known else None,
         steal_share=_share(extra.get("steal_share")) if known else None,
         wait_share=_share(extra.get("wait_share")) if known else None,
         others_share=_share(extra.get("others_share")) if known else None,
         anchor=marks.get("anchor") is True,
         accepted_as=_text(marks.get("accepted_as")),
-        duet=_mapping(extra.get("duet")) if known else {},
+        duet=mapping(extra.get("duet")) if known else {},
     )
 
 
@@ -279,7 +280,7 @@ def _rounds(stats: Mapping[str, Any]) -> tuple[float, ...]:
     if set(map(type, data)) == {float} and min(data) >= 0 and math.isfinite(sum(data)):
         return tuple(data)  # the ordinary case, fast: a baseline has a million rounds
     for number, value in enumerate(data):
-        if not _is_number(value) or value < 0:  # 0 is what a coarse clock says of a fast function
+        if not is_number(value) or value < 0:  # 0 is what a coarse clock says of a fast function
             raise _Unusable(f"stats.data[{number}] is {json.dumps(value)}, not a duration in seconds")
     return tuple(map(float, data))
 
@@ -312,12 +313,13 @@ def _launches(extra: Mapping[str, Any], only: Launch, instances: int) -> tuple[L
 
 def _positive(values: Mapping[str, Any], key: str, where: str) -> float:
     value = values.get(key)
-    if not _is_number(value) or value <= 0:
+    if not is_number(value) or value <= 0:
         raise _Unusable(f"{where}.{key} is {json.dumps(value)}, not a positive number")
     return float(value)
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value of a file is a finite number, and one to calculate with."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST  # NaN is neither
 
 
@@ -325,7 +327,7 @@ def _foreign_identity(benchmark: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, apart from those that could not be written down: they hold addresses, which change every time."""
     params = {
         name: value
-        for name, value in _mapping(benchmark.get("params")).items()
+        for name, value in mapping(benchmark.get("params")).items()
         if not str(value).startswith("UNSERIALIZABLE[")
     }
     return {"params": params} if params else {}
@@ -340,7 +342,7 @@ def _key(fullname: str, identity: Mapping[str, Any]) -> str:
 def _foreign_machine(machine: Mapping[str, Any]) -> dict[str, Any]:
     """What stands still in pytest-benchmark's machine_info, in the fingerprint's words; its hz_actual never does."""
     words = {
-        "cpu_model_name": _mapping(machine.get("cpu")).get("brand_raw") or _mapping(machine.get("cpu")).get("brand"),
+        "cpu_model_name": mapping(machine.get("cpu")).get("brand_raw") or mapping(machine.get("cpu")).get("brand"),
         "kernel": machine.get("release"),
         "os": machine.get("system"),
         "python": machine.get("python_version"),
@@ -350,18 +352,26 @@ def _foreign_machine(machine: Mapping[str, Any]) -> dict[str, Any]:
 
 def _packages(environment: Mapping[str, Any]) -> dict[str, str]:
     versions = {}
-    for name, words in _mapping(environment.get("packages")).items():
+    for name, words in mapping(environment.get("packages")).items():
         if isinstance(words, dict) and isinstance(words.get("version"), str):
             versions[name] = words["version"] + (f"+{words['local']}" if words.get("local") else "")
     return versions
 
 
+def _skipped(groups: object) -> dict[str, str]:
+    """Reason by node id, of the groups that session.py writes."""
+    found = {}
+    for group in map(mapping, groups if isinstance(groups, list) else []):
+        found.update(dict.fromkeys(_texts(group.get("benchmarks")), _text(group.get("reason")) or "no reason given"))
+    return found
+
+
 def _judgements(words: Mapping[str, Any]) -> dict[str, Judgement]:
     """Those that this checkout understands: they are words of a session, and the numbers stand beside them."""
     judgements = {}
-    for nodeid, judgement in _mapping(words.get("judgements")).items():
+    for nodeid, judgement in mapping(words.get("judgements")).items():
         with contextlib.suppress(TypeError, ValueError):
-            judgements[nodeid] = Judgement.from_dict(_mapping(judgement))
+            judgements[nodeid] = Judgement.from_dict(mapping(judgement))
     return judgements
 
 
@@ -373,7 +383,8 @@ def _moment(text: object) -> dt.datetime | None:
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)  # 4.x wrote UTC bare
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """An object of a file; empty where it is anything else."""
     return value if isinstance(value, dict) else {}
 
 
@@ -390,7 +401,7 @@ def _flag(value: object) -> bool | None:
 
 
 def _share(value: Any) -> float | None:
-    return float(value) if _is_number(value) else None
+    return float(value) if is_number(value) else None
 
 
 def _count(value: object, otherwise: int) -> int:

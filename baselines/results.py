@@ -154,6 +154,8 @@ class Run:
     pytest_benchmark: str | None
     """The version of pytest-benchmark."""
     accepted: Acceptance | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Reason by node id, of benchmarks that were skipped before anything started."""
     by_key: Mapping[str, Result] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -97,6 +97,38 @@ def benchmark(
     }
 
 
+def answer(
+    question: str,
+    median_s: float = 0.01,
+    *,
+    backend: str = "pytorch",
+    batch: int = 1,
+    length: int = 32,
+    throughput_per_s: float | None = None,
+    extra_info: Mapping[str, Any] | None = None,
+    **axes: str | int,
+) -> dict[str, Any]:
+    """One benchmark of a question as it stands in a file, with the parameters that only this question has."""
+    words = [f"{name}{value}" if isinstance(value, int) else value for name, value in axes.items()]
+    made = benchmark(
+        "-".join([backend, "fp32", *words, f"batch{batch}", f"seq{length}"]),
+        median_s,
+        question=question,
+        configuration={"backend": backend, **{name: value for name, value in axes.items() if name == "threads"}},
+        extra_info={
+            "problem_size": {"batch_size": batch, "sequence_length": length},
+            "instances": axes.get("instances", 1),
+            "throughput_per_s": throughput_per_s or batch / median_s,
+            "per_instance": [
+                {"cpus": [0, 1], "thread_masks": [[[0, 1], 2]], "threads_observed": 2, "cpu_time_s": 1.9, "wall_s": 1.0}
+            ],
+            **(extra_info or {}),
+        },
+    )
+    sizes = {"batch_size": batch, "sequence_length": length}
+    return {**made, "params": {"backend": backend, "precision": "fp32", **axes, **sizes}}
+
+
 def run_content(*benchmarks: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """The content of a run of this suite.
 

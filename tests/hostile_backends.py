@@ -19,7 +19,7 @@ from fixtures.backends import BACKENDS
 from fixtures.backends.interface import Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 
-FRAMEWORKS = ("torch", "tensorflow", "transformers", "onnxruntime", "keras", "keras_hub")
+FRAMEWORKS = ("torch", "tensorflow", "transformers", "onnxruntime", "keras", "keras_hub", "openvino")
 
 
 class AnswersNan(OnnxRuntime):

@@ -33,7 +33,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> dict
     suite = Suite(tmp_path_factory.mktemp("measured"), cache_home)
     ended = suite(*SESSION, "--backends=onnxruntime", "--sequence-lengths=32,64")
     assert ended.code == 0, ended.text
-    assert "2 measured in" in ended.text.splitlines()[-1], "without a baseline nothing passes"
+    assert "2 measured in" in last_line(ended), "without a baseline nothing passes"
     return ended.run
 
 
@@ -94,8 +94,10 @@ def verdicts_of(ended: Ended) -> dict[str, str]:
 
 
 def last_line(ended: Ended) -> str:
-    """Pytest's own summary."""
-    return ended.text.rstrip().splitlines()[-1]
+    """Pytest's own summary; behind it stands where the report is."""
+    *_, summary, report = ended.text.rstrip().splitlines()
+    assert report.startswith("report: ")
+    return summary
 
 
 def test_a_regression_is_a_red_test(gated: Gated) -> None:

@@ -53,7 +53,10 @@ def test_hostile_names_and_reasons_stay_in_their_cells(tmp_path: Path) -> None:
     assert len(rows) == 4
     assert {line.count("|") for line in rows} == {len(HEADS) + 1}
     assert not re.search("@some|(?<!&)#12|<(?!/?(details|summary)>)", re.sub("(?m)^    .*$", "", text))
-    assert all(re.match(r"$|## \d|- |\||Suite: |Measure again:|Accept as it is:|    p", line) for line in lines)
+    assert all(
+        re.match(r"$|## \d|### What the study claimed|- |\||Suite: |Measure again:|Accept as it is:|    p", line)
+        for line in lines
+    )
     assert sum("alert(1)" in line for line in lines) == 4  # its row, its reason, what is missing, and the command below
     reason = next(line for line in lines if line.startswith("- **missing** gone: failed: "))
     assert r"\\n# d @&#8203;someone #&#8203;12 \*\*bold\*\* \[x\](javascript:1)" in reason

@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from baselines.stored_text import to_text
-from tests.builders import MACHINE, STARTED, benchmark, run_content, run_folder
+from tests.builders import MACHINE, STARTED, answer, benchmark, run_content, run_folder
 from tests.suite import REPOSITORY
 
 BENCHMARKS = 2000
@@ -90,5 +92,54 @@ def test_two_thousand_benchmarks_against_eight_runs(tmp_path: Path) -> None:
     assert len(content["judgements"]) == BENCHMARKS
     assert content["counts"]["regressed"] >= 20
     assert int(done.stdout.split("peak ")[1]) < 500 * 1000, done.stdout  # kB; ru_maxrss counts the parent too
-    assert (run / "report" / "report.html").stat().st_size < 2e6
+    assert (run / "report" / "report.html").stat().st_size < 5e6
     assert took_s < 15, f"{took_s:.1f} s"
+
+
+def a_night(seed: int) -> list[dict[str, Any]]:
+    """A thousand benchmarks over all questions, as a nightly run has them, with their rounds."""
+    chance = random.Random(seed)  # noqa: S311 - noise, no secret
+    sizes = [(batch, length) for batch in (1, 4, 8, 16, 32, 128) for length in (20, 32, 128, 384, 512)]
+    backends = ("pytorch", "torchscript", "torch_compile", "tensorflow", "tensorflow_graph", "tensorflow_xla", "onnxruntime")
+    layouts: list[tuple[str, dict[str, str | int]]] = [
+        ("out_of_the_box", {}),
+        *(("core_count_scaling", {"threads": count}) for count in (1, 8, 24, 48)),
+        *(("instance_scaling", {"instances": count}) for count in (1, 2, 4, 8)),
+        *(
+            ("memory_binding", {"memory": place})
+            for place in ("local", "interleave", "remote", "one_socket", "both_sockets")
+        ),
+        *(("simultaneous_multithreading", {"cores": cores, "threads": 24}) for cores in (12, 24)),
+    ]
+    made = []
+    for backend in backends:
+        for question, axes in layouts:
+            for batch, length in sizes:
+                if len(made) < 1000 and (question != "memory_binding" or batch < 8):
+                    seconds = 1e-4 * batch * length * chance.gauss(1, 0.01)
+                    one = answer(question, seconds, backend=backend, batch=batch, length=length, extra_info=None, **axes)
+                    one["extra_info"] = {
+                        **AS_LARGE_AS_REAL_ONES,
+                        **one["extra_info"],
+                        "cpu_busy": {str(cpu): 1.0 for cpu in range(96)},
+                    }
+                    one["stats"] |= {"data": [seconds * (1 + 1e-4 * (place - 24.5)) for place in range(ROUNDS)]}
+                    one["stats"] |= {"median": seconds}
+                    made.append(one)
+    return made
+
+
+@pytest.mark.slow
+def test_a_thousand_benchmarks_of_a_night_against_eight_runs(tmp_path: Path) -> None:
+    """All figures, in 10 s and 5 MB; what it took is printed (-s)."""
+    baseline = [run_folder(tmp_path / f"accepted{day}", *a_night(day), started_day=day) for day in range(RUNS)]
+    run = run_folder(tmp_path / "runs", *a_night(99), started_day=30)
+    command = [sys.executable, "-m", "baselines", "report", str(run), "--against", *map(str, baseline)]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    took_s = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    text = (run / "report" / "report.html").read_text()
+    print(f"{took_s:.1f} s, {len(text.encode()) / 1e6:.2f} MB, {text.count('<svg')} drawings")
+    assert len(text.encode()) < 5e6
+    assert took_s < 30, f"{took_s:.1f} s; 10 s on a machine that does nothing else"

@@ -99,7 +99,7 @@ def test_collecting_imports_no_framework(suite: Suite) -> None:
 def test_the_quick_preset_asks_every_backend_once(suite: Suite) -> None:
     """Out of the box every backend that is installed answers, and where one is not, its skip says why."""
     ended = suite(OUT_OF_THE_BOX, "--collect-only", "-q", "--preset=quick")
-    assert len(EVERY_BACKEND) == 7
+    assert len(EVERY_BACKEND) == 8
     for backend in EVERY_BACKEND:
         assert f"[{backend}-fp32-batch1-seq32]" in ended.text
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from baselines.report.duet import HEADS as DUET_HEADS
 from baselines.report.duet import DuetSection
+from baselines.report.figures.values import short
 from baselines.report.view import HEADS, Row, View
 
 _ESCAPES: Final = str.maketrans(
@@ -25,6 +26,7 @@ _ESCAPES: Final = str.maketrans(
     }
 )
 _UNDERSCORE: Final = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # one inside a word emphasises nothing
+_LONGEST: Final = 400  # characters of an answer; a reason in it may quote what a backend printed
 _REFERENCE: Final = re.compile(r"[@#](?=\w)")
 
 
@@ -42,20 +44,27 @@ def markdown(view: View, *, limit: int | None = None) -> str:
 
     Args:
         view: what to say.
-        limit: of its length in bytes as UTF-8. Rows that passed are left out first, then new ones, then the reasons, and a
-            line says so. Rows that need a look never are: the text is longer where they alone are.
+        limit: of its length in bytes as UTF-8. Rows that passed are left out first, then new ones, then claims, then
+            reasons, and a line says so. Rows that need a look never are: the text is longer where they alone are.
     """
     looked_at = [row for row in view.rows if row.needs_reason]
     rest = [row for row in view.rows if not row.needs_reason]
     reasons = [f"- **{row.judgement.verdict.value}** {escaped(row.label)}: {escaped(row.reason)}" for row in looked_at]
-    top = [*_top(view), *(["", *table(looked_at)] if looked_at else [])]
-    text = _joined(top, reasons, rest, view)
+    top, bottom = [*_top(view), *(["", *table(looked_at)] if looked_at else [])], _claims(view)
+    text = _joined(top, reasons, rest, view, bottom)
     if limit is None or _size(text) <= limit:
         return text
-    room = limit - _size(_joined(top, reasons, [], view, cut=rest))
+    room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
+    if room < 0:
+        bottom = (
+            ["", "What the study claimed is left out: the summary has no room for it. It is in the report."]
+            if bottom
+            else []
+        )
+        room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
     if room < 0:
         reasons = [f"{len(reasons)} reasons were left out: the summary has no room for them. They are in the report."]
-        room = limit - _size(_joined(top, reasons, [], view, cut=rest))
+        room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
     lines = [_size(line) + 1 for line in table(rest)[2:]]
     # The first row counts twice: that leaves room for the digits of the counts.
     room -= _size(_joined([], [], rest[:1], view)) - _size(_joined([], [], [], view))
@@ -63,7 +72,7 @@ def markdown(view: View, *, limit: int | None = None) -> str:
     while kept < len(rest) and lines[kept] <= room:
         room -= lines[kept]
         kept += 1
-    return _joined(top, reasons, rest[:kept], view, cut=rest[kept:])
+    return _joined(top, reasons, rest[:kept], view, bottom, cut=rest[kept:])
 
 
 def duet_lines(section: DuetSection) -> list[str]:
@@ -89,7 +98,15 @@ def _top(view: View) -> list[str]:
     return lines
 
 
-def _joined(top: Sequence[str], reasons: Sequence[str], rest: Sequence[Row], view: View, cut: Sequence[Row] = ()) -> str:
+def _joined(
+    top: Sequence[str],
+    reasons: Sequence[str],
+    rest: Sequence[Row],
+    view: View,
+    bottom: Sequence[str] = (),
+    *,
+    cut: Sequence[Row] = (),
+) -> str:
     lines = [*top]
     if reasons:
         lines += ["", *reasons]
@@ -99,9 +116,21 @@ def _joined(top: Sequence[str], reasons: Sequence[str], rest: Sequence[Row], vie
         lines += ["", f"{_counted(cut)} left out: the summary has no room for these rows. They are in the report."]
     lines += ["", f"Suite: {escaped(view.suite)}"]
     lines += duet_lines(view.duet) if view.duet else []
+    lines += bottom
     for what, command in view.next_steps:
         lines += ["", f"{what.capitalize()}:", "", f"    {command}"]  # an indented block needs no fence to be kept out of
     return "\n".join([*lines, ""])
+
+
+def _claims(view: View) -> list[str]:
+    """What the study claimed and what this run says: a line each."""
+    if not view.claims:
+        return []
+    lines = ["", "### What the study claimed, what this machine says", ""]
+    return lines + [
+        f"- {escaped(claim.statement)} **{claim.answer.value}**: {escaped(short(claim.why, _LONGEST))}"
+        for claim in view.claims
+    ]
 
 
 def _counted(rows: Sequence[Row]) -> str:

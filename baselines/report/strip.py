@@ -21,8 +21,8 @@ _MOST_OF_ALL: Final = 3.0  # how much wider than the dots alone an interval may 
 class Strip:
     """One strip, in pixels from its upper left corner; larger values stand higher."""
 
-    dots: tuple[tuple[float, float], ...]
-    """Of the accepted runs."""
+    dots: tuple[tuple[float, float, str | None], ...]
+    """Of the accepted runs, with `regressed` or `improved` where one was accepted as that."""
     here: tuple[float, float]
     """Of this run."""
     interval: tuple[float, float]
@@ -52,7 +52,10 @@ def strip_of(row: Row) -> Strip | None:
     said = ", ".join(value_text(row.result, value) for value in accepted)
     low, high = (value_text(row.result, value) for value in interval)
     return Strip(
-        dots=tuple((round(_MARGIN + step * place, 1), height(value)) for place, value in enumerate(accepted)),
+        dots=tuple(
+            (round(_MARGIN + step * place, 1), height(value), mark)
+            for place, (value, mark) in enumerate(zip(accepted, row.accepted_as, strict=True))
+        ),
         here=(WIDTH - _MARGIN, height(row.measured)),
         interval=(height(interval[1]), height(interval[0])),
         level=height(row.baseline),

@@ -37,6 +37,7 @@ def document(view: View) -> dict[str, Any]:
         "counts": counts,
         "suite_shift": asdict(view.comparison.shift),
         "exit_code": view.exit_code,
+        "claims": [{"name": claim.name, "answer": claim.answer.value, "why": claim.why} for claim in view.claims],
         "judgements": [_judgement(row) for row in view.rows],
     }
 

@@ -14,9 +14,13 @@ from typing import Final
 
 from baselines.compare import JUDGED, WORST_FIRST, Comparison, order
 from baselines.differences import Change, differences
+from baselines.disturbance import disturbed_because
 from baselines.judgement import Against, Evidence, Judgement, Policy, Verdict
 from baselines.message import value_text
+from baselines.report.claims import Claim
 from baselines.report.duet import DuetSection, section_of
+from baselines.report.points import Point, points_of
+from baselines.report.study import claims_of
 from baselines.results import Result, Run, judged_values
 from baselines.spread import run_value
 from baselines.store import Past
@@ -95,6 +99,12 @@ class Row:
         """The accepted runs' values in `unit`, in time order."""
         return () if self.past is None else tuple(own_value(result) for result in self.past.recent)
 
+    @property
+    def accepted_as(self) -> tuple[str | None, ...]:
+        """Of each of them `regressed` or `improved`, where it was accepted as that."""
+        marks = () if self.past is None else tuple(result.accepted_as for result in self.past.recent)
+        return tuple(mark if mark in ("regressed", "improved") else None for mark in marks)
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -119,6 +129,10 @@ class View:
     """About the suite as a whole."""
     next_steps: tuple[tuple[str, str], ...]
     """What for, and the command."""
+    points: tuple[Point, ...]
+    """What was measured, for figures."""
+    claims: tuple[Claim, ...]
+    """Of the study, and what this run says about them; empty where it was measured by another suite."""
     duet: DuetSection | None
     """What the run said of itself beside a reference environment."""
 
@@ -135,6 +149,7 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
     pairs = sorted(comparison.judgements.values(), key=order)
     labels = labels_of([result for result, _ in pairs])
     rows = tuple(_row(label, pair, comparison.past) for label, pair in zip(labels, pairs, strict=True))
+    points = points_of(comparison)
     changes = differences(comparison.baseline[-1], run) if comparison.baseline else []
     return View(
         comparison=comparison,
@@ -147,6 +162,8 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         rows=rows,
         suite=one_line(comparison.shift.reason),
         next_steps=tuple((what, one_line(command)) for what, command in _next_steps(comparison, rows)),
+        points=points,
+        claims=claims_of(points, run) if run.ours else (),
         duet=section_of(run),
     )
 
@@ -255,6 +272,9 @@ def _notices(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str]:
         yield "this run was cut off before its end" + f"; {count} benchmarks were not reached" * bool(count)
     if run.dirty:
         yield "this run was measured with uncommitted changes"
+    disturbed = sum(disturbed_because(result) is not None for result in run.results)
+    if disturbed:
+        yield f"{disturbed} of {len(run.results)} benchmarks were disturbed by other processes: read their numbers with care"
     outcomes = Counter(str(how.get("outcome")) for how in run.not_measured.values())
     if outcomes:
         yield "not measured: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))

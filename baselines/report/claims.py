@@ -1,0 +1,191 @@
+"""How a claim about measurements is decided: cases with intervals, and never an answer from noise.
+
+A case is one comparison, such as 512 tokens against 128 of one backend. Its value is the logarithm of a ratio of medians
+over launches, or an exponent, which is such a logarithm divided by that of the growth. Its interval is that of two
+independent runs' spreads (baselines/promise.py: from accepted runs, else assumed), widened for the number of cases of the
+claim (Bonferroni), so that in about 95 % of runs noise decides no case of a claim wrongly. A case whose interval lies on
+both sides of its threshold says nothing, nor does one that other processes disturbed. study.py has the claims themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import NormalDist
+
+from baselines.disturbance import disturbed_because
+from baselines.promise import LEVEL
+from baselines.report.points import Point
+from baselines.wording import three_digits
+
+
+class Answer(StrEnum):
+    """What a run says about a claim."""
+
+    HOLDS = "holds"
+    """At least one case is decided, all decided ones for it."""
+    FAILS = "does not hold"
+    """At least one case is decided, all decided ones against it."""
+    IN_PART = "holds in part"
+    """Some cases are decided for it and some against it."""
+    OPEN = "the data cannot tell"
+    """Cases were measured, and noise explains each of them."""
+    UNTESTED = "cannot be tested here"
+    """No case was measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One comparison."""
+
+    what: str
+    estimate: float
+    """A logarithm, or an exponent."""
+    half_width: float
+    """Of its interval."""
+    says: bool | None
+    """For the claim, against it, or neither."""
+    exponent: bool = False
+    disturbed: bool = False
+    """Whether other processes had the CPUs of one side: then it says nothing."""
+
+    @property
+    def value_text(self) -> str:
+        """`1.85`, or an exponent."""
+        return f"{self.estimate:.2f}" if self.exponent else three_digits(math.exp(self.estimate))
+
+    @property
+    def interval_text(self) -> str:
+        """`1.62 to 2.10`."""
+        ends = self.estimate - self.half_width, self.estimate + self.half_width
+        if self.exponent:
+            return f"{ends[0]:.2f} to {ends[1]:.2f}"
+        return " to ".join(three_digits(math.exp(end)) for end in ends)
+
+    @property
+    def says_text(self) -> str:
+        """In a word."""
+        if self.disturbed:
+            return "disturbed: cannot tell"
+        return {True: "for it", False: "against it", None: "cannot tell"}[self.says]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim of the study, and what this run says about it."""
+
+    name: str
+    statement: str
+    study: str
+    """What the study saw."""
+    rule: str
+    """When a case counts for it, and when against it."""
+    answer: Answer
+    why: str
+    """The numbers, or what was not measured."""
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
+    """A comparison before it is decided: by how much more time `after` needs than `before`."""
+
+    what: str
+    before: Point
+    after: Point
+    growth: float = 1.0
+    """Of the problem between the two, where an exponent is asked for."""
+    by_throughput: bool = False
+    """Whether the ratio is that of throughputs."""
+
+
+def measured(compared: Sequence[Compared], of: int | None = None) -> list[Case]:
+    """Estimates and intervals, not decided.
+
+    Args:
+        compared: the comparisons.
+        of: how many the interval allows for; None: these.
+    """
+    cases = []
+    for one in compared:
+        before, after = one.before.result, one.after.result
+        if one.by_throughput:
+            estimate = math.log((after.throughput_per_s or math.nan) / (before.throughput_per_s or math.nan))
+        else:
+            estimate = math.log(after.median_s / before.median_s)
+        half_width = wider(of or len(compared)) * uncertainty(one.before, one.after)
+        exponent = one.growth != 1.0
+        scale = math.log(one.growth) if exponent else 1.0
+        cases.append(
+            Case(
+                what=one.what,
+                estimate=estimate / scale,
+                half_width=half_width / scale,
+                says=None,
+                exponent=exponent,
+                disturbed=any(disturbed_because(side) for side in (before, after)),
+            )
+        )
+    return [case for case in cases if math.isfinite(case.estimate)]
+
+
+def uncertainty(one: Point, other: Point) -> float:
+    """Half the interval of the log ratio of two benchmarks, at LEVEL.
+
+    A reach is that of the difference of two runs of one benchmark, so it counts its variance twice.
+    """
+    return math.hypot(math.log(one.reach.factor), math.log(other.reach.factor)) / math.sqrt(2)
+
+
+def wider(cases: int) -> float:
+    """By how much an interval grows when it is one of several that shall all hold: normal quantiles (Bonferroni)."""
+    quantile = NormalDist().inv_cdf
+    return quantile(1 - (1 - LEVEL) / (2 * max(1, cases))) / quantile((1 + LEVEL) / 2)
+
+
+def above(case: Case, threshold: float) -> bool | None:
+    """Whether a value lies above a threshold, below it, or on both sides."""
+    if case.disturbed:
+        return None
+    if case.estimate - case.half_width > threshold:
+        return True
+    return False if case.estimate + case.half_width < threshold else None
+
+
+def within(case: Case, low: float, high: float) -> bool | None:
+    """Whether a value lies between two thresholds, outside them, or neither."""
+    if case.disturbed:
+        return None
+    bottom, top = case.estimate - case.half_width, case.estimate + case.half_width
+    if low <= bottom and top <= high:
+        return True
+    return False if top < low or bottom > high else None
+
+
+def answer_of(cases: Iterable[Case]) -> Answer:
+    """What the cases say together."""
+    said = [case.says for case in cases]
+    if not said:
+        return Answer.UNTESTED
+    if True in said:
+        return Answer.IN_PART if False in said else Answer.HOLDS
+    return Answer.FAILS if False in said else Answer.OPEN
+
+
+def numbers(cases: Sequence[Case], sentence: str) -> str:
+    """From where to where the values go, and how many cases say what.
+
+    Args:
+        cases: at least one.
+        sentence: with `{}` where the values stand.
+    """
+    ordered = sorted(cases, key=lambda case: case.estimate)
+    ends = [ordered[0].value_text, ordered[-1].value_text] if len(cases) > 1 else [ordered[0].value_text]
+    said = [case.says for case in cases]
+    counts = [(said.count(True), "for it"), (said.count(False), "against it"), (said.count(None), "cannot tell")]
+    told = ", ".join(f"{count} {words}" for count, words in counts if count)
+    disturbed = sum(case.disturbed for case in cases)
+    told += f" ({disturbed} disturbed by other processes)" * bool(disturbed)
+    return f"{sentence.format(' to '.join(ends))}: {len(cases)} comparison{'s' * (len(cases) != 1)}, {told}"

@@ -1,0 +1,205 @@
+"""Draws a panel with matplotlib, as SVG for a page: text stays text, colours are the page's own variables.
+
+So one drawing is readable in the light, in the dark and on paper. matplotlib is imported when something is drawn: the
+other commands start without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from baselines.report.figures.svg import for_page
+from baselines.report.figures.values import Panel, Series, short
+from baselines.run_file import RunFileError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH: Final = 340
+"""Of a panel, in pixels: a phone shows it as it is."""
+HEIGHT: Final = 235
+ROW_HEIGHT: Final = 21
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p")
+WORDS: Final = ("ink", "quiet", "line", "band", "bad", "doubt", "good", "calm", *(f"s{number}" for number in range(8)))
+"""The page's colours."""
+HEXES: Final = {word: f"#f0{number:02x}a5" for number, word in enumerate(WORDS)}
+"""Stand-ins for them inside matplotlib, which insists on real colours."""
+
+STYLE: Final[dict[str, Any]] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "text.parse_math": False,  # a name with two $ in it is a name
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": HEXES["quiet"],
+    "axes.labelcolor": HEXES["quiet"],
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": HEXES["line"],
+    "grid.linewidth": 0.8,
+    "text.color": HEXES["ink"],
+    "xtick.color": HEXES["quiet"],
+    "ytick.color": HEXES["quiet"],
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+}
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Within it panels can be drawn.
+
+    Raises:
+        RunFileError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise RunFileError(f"{error}: a report needs matplotlib; pip install -c constraints.txt matplotlib") from None
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # the browser has the font
+        yield
+
+
+def draw(panel: Panel, name: str) -> str:
+    """The SVG element of a panel.
+
+    Args:
+        panel: what to draw.
+        name: unique on the page.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    height = HEIGHT if panel.kind == "lines" else max(110, 62 + ROW_HEIGHT * len(panel.ticks))
+    figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    {"lines": _lines, "rows": _rows, "cpus": _cpus}[panel.kind](axes, panel)
+    return for_page(_text_of(figure), name=name, title=panel.title, words=in_words(panel), colours=HEXES)
+
+
+def in_words(panel: Panel) -> str:
+    """What a panel shows, for those who do not see it; its table has the rest."""
+    if panel.kind == "cpus":
+        return f"{panel.title}: {len(panel.ticks)} configurations on CPUs; what each did stands in the table."
+    unit = panel.x_label if panel.kind == "rows" else panel.y_label
+    names = dict(panel.ticks)
+    lines = [
+        f"{short(one.label)}: " * bool(one.label)
+        + ", ".join(f"{names.get(dot.x, f'{dot.x:g}')}: {dot.value:.3g}" for dot in one.dots)
+        for one in panel.series
+    ]
+    return short(
+        f"{short(panel.title)}. {unit}, by {'row' if panel.kind == 'rows' else panel.x_label}. {'; '.join(lines)}", 900
+    )
+
+
+def _lines(axes: Axes, panel: Panel) -> None:
+    if panel.log_x:
+        axes.set_xscale("log", base=2)
+    axes.set_xticks([place for place, _ in panel.ticks], [short(text, 10) for _, text in panel.ticks])
+    axes.minorticks_off()
+    if panel.ideal and panel.ticks:
+        first, last = panel.ticks[0][0], panel.ticks[-1][0]
+        axes.plot([first, last], [1, last / first], color=HEXES["quiet"], linestyle=(0, (4, 3)), linewidth=1.2)
+    if panel.level is not None:
+        axes.axhline(panel.level, color=HEXES["quiet"], linestyle=(0, (2, 3)), linewidth=1)
+    for number, one in enumerate(panel.series):
+        # Intervals of different series at one place would hide each other.
+        shift = 0.03 * (number - (len(panel.series) - 1) / 2)
+        places = [dot.x * 2**shift if panel.log_x else dot.x for dot in one.dots]
+        axes.errorbar(places, [dot.value for dot in one.dots], yerr=_errors(one), **_look(one))
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    _value_scale(axes.yaxis, axes, "y", panel)
+    axes.grid(visible=False, axis="x")
+    if len(panel.ticks) == 1:
+        axes.set_xlim(panel.ticks[0][0] / 2, panel.ticks[0][0] * 2)
+
+
+def _rows(axes: Axes, panel: Panel) -> None:
+    for number, one in enumerate(panel.series):
+        shift = 0.5 * ((number + 0.5) / len(panel.series) - 0.5)
+        places = [dot.x + shift for dot in one.dots]
+        axes.errorbar([dot.value for dot in one.dots], places, xerr=_errors(one), **_look(one))
+    axes.set_xlabel(panel.x_label)
+    _value_scale(axes.xaxis, axes, "x", panel)
+    _row_names(axes, panel)
+
+
+def _cpus(axes: Axes, panel: Panel) -> None:
+    for band in panel.bands:
+        extent = [(band.first, band.count)]
+        if band.colour is not None:
+            axes.broken_barh(extent, (band.row - 0.36, 0.72), color=HEXES[band.colour], alpha=0.22, linewidth=0)
+        if band.busy:
+            colour = HEXES[band.colour or "quiet"]
+            axes.broken_barh(extent, (band.row + 0.36, -0.72 * band.busy), color=colour, linewidth=0)
+    last = max((band.first + band.count for band in panel.bands), default=1)
+    axes.set_xlim(0, last)
+    places = sorted({0, last - 1}) if last > 16 else range(last)
+    axes.set_xticks([place + 0.5 for place in places], [str(place) for place in places])
+    axes.set_xlabel(panel.x_label)
+    axes.grid(visible=False)
+    _row_names(axes, panel)
+
+
+def _row_names(axes: Axes, panel: Panel) -> None:
+    axes.set_yticks([place for place, _ in panel.ticks], [text for _, text in panel.ticks])
+    axes.set_ylim(len(panel.ticks) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0, labelcolor=HEXES["ink"])
+
+
+def _value_scale(axis: Any, axes: Axes, which: str, panel: Panel) -> None:
+    """Logarithmic where values lie far apart, else from zero; plain numbers either way."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if panel.log_values:
+        (axes.set_yscale if which == "y" else axes.set_xscale)("log")
+        values = [dot.value for one in panel.series for dot in one.dots]
+        decades = math.log10(max(values) / min(values))
+        axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if decades < 1.6 else (1,), numticks=8))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_tick_params(which="minor", length=0)
+    elif panel.from_zero:
+        (axes.set_ylim if which == "y" else axes.set_xlim)(0)
+        axes.locator_params(axis=which, nbins=6)
+    else:
+        axes.margins(0.12)
+        axes.locator_params(axis=which, nbins=6)
+    axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
+
+
+def _errors(series: Series) -> list[list[float]]:
+    """How far the ends of the intervals lie from the values."""
+    return [[max(0.0, dot.value - dot.low) for dot in series.dots], [max(0.0, dot.high - dot.value) for dot in series.dots]]
+
+
+def _look(series: Series) -> dict[str, Any]:
+    line = "-" if series.line else "none"
+    return {
+        "color": HEXES[series.colour],
+        "marker": MARKERS[series.marker % len(MARKERS)],
+        "linestyle": line,
+        "elinewidth": 1.1,
+        "capsize": 2,
+        "capthick": 1.1,
+        "markeredgewidth": 0,
+    }
+
+
+def _text_of(figure: Figure) -> str:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return file.getvalue()

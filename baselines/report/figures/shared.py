@@ -1,0 +1,97 @@
+"""What several figures need: colours of backends, units, rows of tables, and how much fits into a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from baselines.promise import Promise
+from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, Series
+from baselines.report.points import Point
+from baselines.wording import duration_text, three_digits
+
+UNITS: Final = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
+WIDE: Final = 4.0
+"""From this ratio of the largest to the smallest value on a scale is logarithmic."""
+
+_Value = TypeVar("_Value")
+
+
+def unit_of(values_s: Iterable[float]) -> tuple[str, float]:
+    """The unit in which the geometric middle of some durations is at least 1, and how many of it a second has."""
+    listed = list(values_s)
+    middle = math.sqrt(min(listed) * max(listed)) if listed else 1.0
+    return next(((name, scale) for name, scale in UNITS if middle * scale >= 0.9995), UNITS[-1])
+
+
+def wide(values: Iterable[float]) -> bool:
+    """Whether a logarithmic scale shows values better than one from zero."""
+    listed = [value for value in values if value > 0]
+    return bool(listed) and max(listed) > WIDE * min(listed)
+
+
+def dot(x: float, promise: Promise, scale: float = 1.0) -> Dot:
+    """A value with its interval, in a unit of which there are `scale` to one."""
+    return Dot(x=x, value=promise.value * scale, low=promise.low * scale, high=promise.high * scale)
+
+
+def grouped(values: Iterable[_Value], key: Callable[[_Value], Any]) -> dict[Any, list[_Value]]:
+    """Values by a key, both in the order in which they come."""
+    groups: dict[Any, list[_Value]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
+
+
+def looks(names: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """A colour and a marker for each name, in the order in which they come; the ninth has the first's colour again."""
+    listed = list(dict.fromkeys(names))
+    return {name: (COLOURS[place % len(COLOURS)], place) for place, name in enumerate(listed)}
+
+
+def spread_over(values: Sequence[_Value], most: int = MOST_PANELS) -> list[_Value]:
+    """At most so many of some values, the first and the last among them, evenly."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
+
+
+def left_out(shown: int, of: int, what: str) -> tuple[str, ...]:
+    """A note where not all is drawn."""
+    return () if shown >= of else (f"{shown} of {of} {what} are drawn; the table has all.",)
+
+
+def only_line(
+    points: Sequence[Point], label: str, colour: str, marker: int, x: Callable[[Point], float], scale: float
+) -> Series:
+    """Median latencies as a series."""
+    ordered = sorted(points, key=x)
+    return Series(
+        label=label, colour=colour, marker=marker, dots=tuple(dot(x(point), point.latency, scale) for point in ordered)
+    )
+
+
+def latency_cells(point: Point) -> tuple[str, str]:
+    """Median latency, and where new runs lie."""
+    latency = point.latency
+    return duration_text(latency.value), f"{duration_text(latency.low)} to {duration_text(latency.high)}"
+
+
+def throughput_cells(point: Point) -> tuple[str, str]:
+    """Samples per second, and where new runs lie; empty where the file does not say."""
+    throughput = point.throughput
+    if throughput is None:
+        return "", ""
+    return three_digits(throughput.value), f"{three_digits(throughput.low)} to {three_digits(throughput.high)}"
+
+
+def tail_cell(point: Point) -> str:
+    """`p99 12.0 ms`."""
+    return "" if point.tail is None or not point.tail[1] else f"{point.tail[0]} {duration_text(point.tail[1])}"
+
+
+def axes_text(axes: Mapping[str, str | int]) -> str:
+    """`threads 2`; words stand alone, `default` says nothing."""
+    words = [f"{name} {value}" if isinstance(value, int) else value for name, value in axes.items()]
+    return " ".join(dict.fromkeys(word for word in words if word)) or "as it comes"

@@ -1,0 +1,194 @@
+"""What a run measured, as figures and claims need it: one point per benchmark, made from its record.
+
+A record is a file's word: what is not there or is no number is None, and nothing in it can break a report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from baselines.compare import Comparison
+from baselines.promise import Promise, Reach, reaches
+from baselines.reading import is_number, mapping
+from baselines.results import Result
+from baselines.wording import one_line
+
+PLAIN: Final = "fp32"
+TAILS: Final = ("p99", "p90", "max")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """What one instance was granted and did."""
+
+    cpus: tuple[int, ...]
+    masks: tuple[tuple[tuple[int, ...], int], ...]
+    """Masks that its threads had, each with how many had it."""
+    threads_observed: int | None
+    cpu_time_s: float | None
+    wall_s: float | None
+    pinned: int | None
+    """Threads that the framework narrowed to one CPU."""
+
+    @property
+    def busy_cpus(self) -> float | None:
+        """How many CPUs it kept busy on average."""
+        return self.cpu_time_s / self.wall_s if self.cpu_time_s is not None and self.wall_s else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One benchmark."""
+
+    result: Result
+    question: str
+    backend: str
+    """With its precision where that is not fp32, unless precisions are what is asked about."""
+    precision: str
+    axes: Mapping[str, str | int]
+    """The parameters that only this question has: threads, instances, memory, policy, knob, setting."""
+    batch_size: int
+    sequence_length: int
+    reach: Reach
+    """How far another run may lie from this one."""
+    workers: tuple[Worker, ...]
+    busy: Mapping[int, float]
+    """By CPU of the machine, the share of the time in which it was busy; empty where the file does not say."""
+    tail: tuple[str, float] | None
+    """The highest percentile that so few rounds can show, in seconds."""
+    share_of_limit: float | None
+    flop: float | None
+    error: float | None
+    """Largest difference from the fp32 reference."""
+    dispatching: Mapping[str, Any]
+
+    @property
+    def latency(self) -> Promise:
+        """Seconds per forward pass, and where a new run would lie."""
+        return self.reach.around(self.result.median_s)
+
+    @property
+    def throughput(self) -> Promise | None:
+        """Samples per second, likewise."""
+        value = self.result.throughput_per_s
+        return None if value is None else self.reach.around(value)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Batch size and sequence length."""
+        return self.batch_size, self.sequence_length
+
+    @property
+    def size_text(self) -> str:
+        """`8 x 128`: batch size and sequence length."""
+        return f"{self.batch_size} x {self.sequence_length}"
+
+    def count(self, axis: str) -> int:
+        """A number among the axes; 0 where it is none."""
+        value = self.axes.get(axis)
+        return value if isinstance(value, int) else 0
+
+    def word(self, axis: str) -> str:
+        """An axis as text."""
+        return str(self.axes.get(axis, ""))
+
+
+def points_of(comparison: Comparison) -> tuple[Point, ...]:
+    """The benchmarks of a run whose problem size is known, in the order of the file; none of a foreign file."""
+    known = {
+        key: (result, comparison.records[key])
+        for key, result in comparison.run.by_key.items()
+        if result.configuration and _count(result.problem_size.get("batch_size"))
+    }
+    if not known:
+        return ()
+    reach = reaches({key: result for key, (result, _) in known.items()}, comparison.past)
+    return tuple(_point(result, record, reach[key]) for key, (result, record) in known.items())
+
+
+def asked(points: Iterable[Point], question: str) -> list[Point]:
+    """The points of one question."""
+    return [point for point in points if point.question == question]
+
+
+def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
+    extra, configuration = mapping(record.get("extra_info")), result.configuration
+    question, precision = _text(extra.get("question")), _text(configuration.get("precision"))
+    backend = _text(configuration.get("backend")) or "unknown backend"
+    latency, work = mapping(extra.get("latency_s")), mapping(extra.get("work"))
+    own = ("backend", "precision", "batch_size", "sequence_length")
+    axes = {_text(name): _plain(value) for name, value in mapping(record.get("params")).items() if name not in own}
+    tail = next(((name, value) for name in TAILS if (value := number(latency.get(name))) is not None), None)
+    return Point(
+        result=result,
+        question=question,
+        backend=backend if question == "precision" or precision in ("", PLAIN) else f"{backend} {precision}",
+        precision=precision,
+        axes=axes,
+        batch_size=_count(result.problem_size.get("batch_size")),
+        sequence_length=_count(result.problem_size.get("sequence_length")),
+        reach=reach,
+        workers=tuple(_worker(one) for one in _objects(extra.get("per_instance"))),
+        busy=_busy(mapping(extra.get("cpu_busy"))),
+        tail=tail,
+        share_of_limit=number(work.get("share_of_limit")),
+        flop=number(work.get("flop")),
+        error=number(mapping(extra.get("parity")).get("max_abs_error")),
+        dispatching=mapping(extra.get("dispatching")),
+    )
+
+
+def _worker(words: Mapping[str, Any]) -> Worker:
+    listed = words["thread_masks"] if isinstance(words.get("thread_masks"), list) else []
+    masks = [one for one in listed if isinstance(one, list) and len(one) == 2]
+    return Worker(
+        cpus=_cpus(words.get("cpus")),
+        masks=tuple((_cpus(cpus), _count(count)) for cpus, count in masks),
+        threads_observed=_told(words.get("threads_observed")),
+        cpu_time_s=number(words.get("cpu_time_s")),
+        wall_s=number(words.get("wall_s")),
+        pinned=_told(words.get("pinned_by_framework")),
+    )
+
+
+def number(value: object) -> float | None:
+    """A finite number from a file that is not negative; None for anything else."""
+    return float(value) if is_number(value) and value >= 0 and math.isfinite(value) else None
+
+
+def _busy(words: Mapping[str, Any]) -> dict[int, float]:
+    shares = {cpu: number(share) for cpu, share in words.items()}
+    return {int(cpu): min(1.0, share) for cpu, share in shares.items() if share is not None and _is_cpu(cpu)}
+
+
+def _is_cpu(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 6
+
+
+def _cpus(value: object) -> tuple[int, ...]:
+    listed = value if isinstance(value, list) else []
+    return tuple(sorted(cpu for cpu in listed if isinstance(cpu, int) and not isinstance(cpu, bool) and 0 <= cpu < 10**5))
+
+
+def _objects(value: object) -> Sequence[Mapping[str, Any]]:
+    return [mapping(one) for one in value] if isinstance(value, list) else []
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0
+
+
+def _told(value: object) -> int | None:
+    """A count, None where the file does not say."""
+    return _count(value) if is_number(value) else None
+
+
+def _text(value: object) -> str:
+    return one_line(value) if isinstance(value, str) else ""
+
+
+def _plain(value: object) -> str | int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else one_line(str(value))
