@@ -264,6 +264,7 @@ def _result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         steal_share=_share(extra.get("steal_share")) if known else None,
         wait_share=_share(extra.get("wait_share")) if known else None,
         others_share=_share(extra.get("others_share")) if known else None,
+        share_of_limit=_share(mapping(extra.get("work")).get("share_of_limit")) if known else None,
         anchor=marks.get("anchor") is True,
         accepted_as=_text(marks.get("accepted_as")),
         duet=mapping(extra.get("duet")) if known else {},

@@ -93,6 +93,8 @@ def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int) -> I
         more = f"; and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
         if texts:
             yield f"{margin}not told apart by the intervals: {'; '.join(texts[:_NAMED])}{more}"
+    if (share := candidate.result.share_of_limit) is not None:
+        yield f"{margin}{share:.0%} of what its CPUs reach on a large matrix product"
     lines = command_lines(candidate.result.configuration, candidate.instances)
     for line in lines[:_LINES]:
         yield f"{margin}$ {line}"

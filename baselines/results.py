@@ -69,6 +69,8 @@ class Result:
     """How long its threads were ready and had no CPU, as a share of its CPUs' time; None where the file does not say."""
     others_share: float | None
     """Share of its CPUs' time in which they worked for other processes; None where the file does not say."""
+    share_of_limit: float | None
+    """Its arithmetic rate as a share of what its CPUs reach on a large matrix product; None where the file does not say."""
     anchor: bool
     """Whether this accepted result is the one that slow creep is measured from."""
     accepted_as: str | None

@@ -49,6 +49,8 @@ class Suite:
         self.runs = folder / "runs"
         self.store = folder / "store"
         """Of accepted runs: a test's own, because this machine may have some in the checkout."""
+        self.limit = False
+        """Whether runs measure what the CPUs reach on matrix products; seconds that few tests are about."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
             "XDG_CACHE_HOME": str(cache_home),
@@ -60,6 +62,7 @@ class Suite:
         """The command line."""
         plugin = ("-p", "tests.hostile_backends") if hostile else ()
         common = ("-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
+        common += () if self.limit else ("--no-limit",)
         return [sys.executable, "-m", "pytest", *plugin, *common, *arguments]
 
     def start(self, *arguments: str, hostile: bool = False, **variables: str) -> subprocess.Popen[str]:

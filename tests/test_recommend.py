@@ -341,3 +341,12 @@ def test_every_backend_says_how_it_gets_its_threads() -> None:
 def test_cpu_lists() -> None:
     """As taskset reads them."""
     assert cpu_list([3, 0, 1, 2, 8, 10, 11]) == "0-3,8,10-11"
+
+
+def test_the_share_of_the_limit_is_said_where_it_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a line of its own below the configuration; a run that does not say it has no such line."""
+    shared = measured("onnxruntime-fp32-threads2", 0.010, threads=2, extra={"work": {"share_of_limit": 0.613}})
+    _, out, _ = recommended(capsys, run_folder(tmp_path, shared))
+    assert "              61% of what its CPUs reach on a large matrix product\n" in out
+    _, without, _ = recommended(capsys, run_folder(tmp_path / "without", TWO))
+    assert "of what its CPUs reach" not in without

@@ -17,7 +17,7 @@ from baselines.report.markdown import escaped, markdown
 from baselines.report.page import page
 from baselines.report.terminal import terminal
 from baselines.report.verdicts_json import document, verdicts_json
-from baselines.report.view import View
+from baselines.report.view import HEADS, View
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, run_folder, stats_of, view_of_runs
 
 STEADY = [1 + 0.004 * (day % 3 - 1) for day in range(6)]
@@ -282,3 +282,13 @@ def test_a_duet_that_cannot_be_read_is_left_out(tmp_path: Path, damage: dict[str
     view = view_of_runs(tmp_path, [benchmark(ONE, extra_info={"duet": {**duet_words(), **damage}})])
     assert view.duet is None
     assert ONE in terminal(view)
+
+
+def test_the_share_of_the_limit_is_a_column(tmp_path: Path) -> None:
+    """Above 100 % too; empty where the file says null, or nothing, as those of other projects and older ones."""
+    shared = benchmark(ONE, 0.01, extra_info={"work": {"share_of_limit": 1.254}})
+    view = view_of_runs(
+        tmp_path, [shared, benchmark(TWO, 0.01, extra_info={"work": {"share_of_limit": None}}), benchmark(THREE)]
+    )
+    assert HEADS[-1] == "share of limit"
+    assert {row.label: row.cells[-1] for row in view.rows} == {ONE: "125%", TWO: "", THREE: ""}

@@ -197,6 +197,9 @@ def test_efficiency_leaves_out_building_and_compiling(monkeypatch: pytest.Monkey
     assert spent.efficiency() == 0.5
     assert spent.line().startswith("efficiency 50%: 25 s of forward passes in 50 s, apart from 10 s of building and 40 s")
     assert progress.Spending(started_s=0.0).efficiency() is None
+    limited = progress.Spending(started_s=0.0, preparing_s=10.0, compiling_s=40.0, forwards_s=25.0, limit_s=25.0)
+    assert limited.efficiency() == 1.0
+    assert limited.line().endswith("10 s of building, 40 s of compiling and 25 s of measuring the limit")
 
 
 def test_baselines_needs_nothing_of_fixtures() -> None:

@@ -37,6 +37,7 @@ HEADS: Final = (
     "change",
     f"{100 * (1 - 2 * Policy().pass_level):.0f} % interval",
     "allowance",
+    "share of limit",
 )
 
 _NAMED: Final = 5  # benchmarks that a command spells out
@@ -83,7 +84,9 @@ class Row:
         change = "" if judgement.ratio is None else percent(judgement.ratio)
         interval = "" if judgement.interval is None else " to ".join(map(percent, judgement.interval))
         allowance = "" if judgement.allowance is None else percent(1 + judgement.allowance)
-        return (judgement.verdict.value, self.label, baseline, measured, change, interval, allowance)
+        share = self.result.share_of_limit
+        limit = "" if share is None or self.measured is None else f"{share:.0%}"
+        return (judgement.verdict.value, self.label, baseline, measured, change, interval, allowance, limit)
 
     @property
     def measured_interval(self) -> tuple[float, float] | None:

@@ -11,7 +11,7 @@ import io
 import math
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from baselines.report.figures.svg import for_page
 from baselines.report.figures.values import Panel, Series, short
@@ -161,7 +161,7 @@ def _row_names(axes: Axes, panel: Panel) -> None:
     axes.tick_params(axis="y", length=0, labelcolor=HEXES["ink"])
 
 
-def _value_scale(axis: Any, axes: Axes, which: str, panel: Panel) -> None:
+def _value_scale(axis: Any, axes: Axes, which: Literal["x", "y"], panel: Panel) -> None:
     """Logarithmic where values lie far apart, else from zero; plain numbers either way."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
