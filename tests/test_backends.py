@@ -27,8 +27,8 @@ def reduced(name: str, precision: str) -> object:
     """A backend at a precision as a parameter; skipped with its reason where it cannot run."""
     reason = backend_class(name).unavailable() or why_not_precision(name, precision, isa_flags())
     marks = [pytest.mark.skip(reason=reason)] if reason else []
-    if name.startswith("torch_compile"):
-        marks.append(pytest.mark.slow)  # a minute of compiling
+    if name.startswith("torch_compile") or name in ("tensorflow", "tensorflow_graph"):
+        marks.append(pytest.mark.slow)  # a minute of compiling; what tensorflow_xla shows as well
     return pytest.param(name, precision, marks=marks)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -22,7 +24,7 @@ from fixtures.tuning.effect import Seen, TuningError, check, file_at
 from fixtures.tuning.knobs import DEFAULT, KNOBS, card_settings, environment_of, launcher_of, libraries_of
 from fixtures.tuning.layouts import glibc_version, tuning_layouts, why_not, why_not_huge_pages, why_not_isa
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
-from fixtures.tuning.view import idle_shares, symbol_addresses, vm_flags_at
+from fixtures.tuning.view import behind_jump, idle_shares, symbol_addresses, vm_flags_at
 from tests.suite import REPOSITORY
 from tests.test_matrix import FOUR_CORES, axes
 
@@ -98,17 +100,18 @@ class TestWhatIsCompared:
     def test_ids_and_parameters(self) -> None:
         """Plain words that `-k` takes, and plain values."""
         benchmarks = {one.id: one for one in self.expanded("default")}
-        one = benchmarks["pytorch-fp32-tuning_allocator-jemalloc-batch1-seq128"]
+        one = benchmarks["onnxruntime-fp32-tuning_allocator-jemalloc-batch1-seq128"]
         assert (one.parameters["knob"], one.parameters["setting"]) == ("allocator", "jemalloc")
         assert "onnxruntime-fp32-tuning_none-default-batch1-seq128" in benchmarks
         assert not any("=" in name for name in benchmarks)
 
     def test_presets_grow(self) -> None:
-        """Quick and default choose; default keeps to one problem size of two backends; nightly has everything."""
+        """Quick and default choose, default one problem size of one backend; nightly has everything."""
         quick, default, nightly = (
             {(one.backend, *one.layout.values.values()) for one in self.expanded(name)} for name in PRESETS
         )
-        assert quick < default < nightly
+        assert quick < nightly
+        assert default < nightly
         assert {one.problem_size for one in self.expanded("default")} == set(matrix.grid([1], [128]))
         assert {(knob, setting) for _, knob, setting in nightly} == {("none", DEFAULT), *SETTINGS}
 
@@ -370,3 +373,16 @@ def test_huge_pages_are_taken_and_given() -> None:
     if why_not("huge_pages", "madvise", FOUR_CORES) is None:
         assert printed(**environment_of(turned("huge_pages", "madvise"))) == "True 1"
     assert glibc_version() == () or len(glibc_version()) >= 2
+
+
+def test_a_jump_at_the_start_of_a_function_is_followed() -> None:
+    """As the entries of a program at a fixed address are, which is where all the process then finds malloc."""
+    if platform.machine() != "x86_64":
+        pytest.skip("the entries are those of x86-64")
+    for prefix in (b"", b"\xf3\x0f\x1e\xfa", b"\xf3\x0f\x1e\xfa\xf2"):
+        length = len(prefix) + 6
+        memory = ctypes.create_string_buffer(prefix + b"\xff\x25" + (2).to_bytes(4, "little") + b"\x90\x90" + b"\0" * 8)
+        place = ctypes.addressof(memory)
+        ctypes.c_void_p.from_address(place + length + 2).value = 0x1234
+        assert behind_jump(place, memory.raw) == 0x1234
+    assert behind_jump(4096, b"\x55\x48\x89\xe5" * 4) == 4096
