@@ -60,6 +60,8 @@ class Point:
     tail: tuple[str, float] | None
     """The highest percentile that so few rounds can show, in seconds."""
     share_of_limit: float | None
+    no_limit: str
+    """Why there is no share of the limit; empty where there is, or the file does not say."""
     flop: float | None
     error: float | None
     """Largest difference from the fp32 reference."""
@@ -135,6 +137,7 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
         busy=_busy(mapping(extra.get("cpu_busy"))),
         tail=tail,
         share_of_limit=number(work.get("share_of_limit")),
+        no_limit=_text(mapping(extra.get("limit")).get("reason")),
         flop=number(work.get("flop")),
         error=number(mapping(extra.get("parity")).get("max_abs_error")),
         dispatching=mapping(extra.get("dispatching")),

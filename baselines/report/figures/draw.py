@@ -163,13 +163,14 @@ def _row_names(axes: Axes, panel: Panel) -> None:
 
 def _value_scale(axis: Any, axes: Axes, which: Literal["x", "y"], panel: Panel) -> None:
     """Logarithmic where values lie far apart, else from zero; plain numbers either way."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import AutoLocator, FuncFormatter, LogLocator, NullFormatter
 
     if panel.log_values:
         (axes.set_yscale if which == "y" else axes.set_xscale)("log")
-        values = [dot.value for one in panel.series for dot in one.dots]
-        decades = math.log10(max(values) / min(values))
-        axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if decades < 1.6 else (1,), numticks=8))
+        low, high = axis.get_view_interval()
+        decades = math.log10(high / low)
+        subs = (1, 2, 5) if decades < 1.8 else (1,)
+        axis.set_major_locator(AutoLocator() if decades < 0.7 else LogLocator(base=10, subs=subs, numticks=8))
         axis.set_minor_formatter(NullFormatter())
         axis.set_tick_params(which="minor", length=0)
     elif panel.from_zero:

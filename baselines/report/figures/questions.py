@@ -67,13 +67,15 @@ def _siblings(question: Question, points: Sequence[Point], backends: Looks) -> F
 
 
 def _precision(question: Question, points: Sequence[Point], backends: Looks) -> Figure:
+    names = dict.fromkeys(name for one in points for name in one.axes)
+    varying = [name for name in names if len({one.word(name) for one in points}) > 1]
     return choices.choices(
         points,
         name=question.name,
         title=question.title,
         lead=question.lead,
         backends=backends,
-        row=lambda one: " ".join(word for word in (one.precision, *map(str, one.axes.values())) if word),
+        row=lambda one: " ".join([one.precision, *(f"{name} {one.axes.get(name, '')}" for name in varying)]),
         heads=("precision",),
     )
 
@@ -154,6 +156,7 @@ LIMIT: Final = Question(
     lead="How much of what this machine can compute or move does a forward pass use? The study did not ask.",
     figure=lambda question, points, backends: lines.share_of_limit(points, question.lead, question.title, backends),
 )
+NO_LIMIT: Final = "no result of this run says how far the machine can go: work.share_of_limit is null"
 HISTORY_TITLE: Final = "History of the accepted runs"
 HISTORY_LEAD: Final = "What was accepted for each benchmark, and where this run stands."
 
@@ -176,7 +179,7 @@ def figures_of(view: View) -> list[Figure]:
         if question.name == "simultaneous_multithreading":
             figures.append(affinity_of(points, backends))
     told = any(point.share_of_limit for point in points)
-    limit = "no result of this run says how far the machine can go: work.share_of_limit is null"
+    limit = next((point.no_limit for point in points if point.no_limit), NO_LIMIT)
     figures.append(LIMIT.figure(LIMIT, points, backends) if told else unanswered(LIMIT, limit))
     figures.append(history.history(view.rows, HISTORY_LEAD, HISTORY_TITLE))
     return [replace(figure, name=f"figure-{number}") for number, figure in enumerate(figures, start=1)]
