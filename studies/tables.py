@@ -1,6 +1,7 @@
 """The tables of docs/findings.md, in Markdown, from the file of a run: nobody copies numbers by hand.
 
-Usage: `python -m studies.tables RUN [RUN ...]`; it prints a table for each question that the runs measured.
+Usage: `python -m studies.tables RUN [RUN ...]`; it prints a table for each question that the runs measured. Precision has
+one for each problem size; what several runs measured of it stands in one row.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import geometric_mean, median
 from typing import Any, Final
 
 from baselines.reading import run_path
@@ -32,7 +34,10 @@ def main() -> int:
     for question in dict.fromkeys(record["extra_info"]["question"] for record in records):
         mine = [record for record in records if record["extra_info"]["question"] == question]
         print(f"## {question}\n")
-        print("\n".join(table_of(question, mine)), end="\n\n")
+        if question == "precision":
+            print("\n".join(by_precision(mine, plain_pytorch(records))), end="\n\n")
+        else:
+            print("\n".join(table_of(question, mine)), end="\n\n")
     return 0
 
 
@@ -63,6 +68,55 @@ def by_size(records: Sequence[Record]) -> Iterable[str]:
         row[size_text(size_of(record))] = milliseconds(record["extra_info"]["latency_s"]["median"])
     columns = ["configuration", *map(size_text, sizes)]
     return markdown([{column: row.get(column, "") for column in columns} for row in rows.values()])
+
+
+def plain_pytorch(records: Iterable[Record]) -> dict[tuple[int, int], list[float]]:
+    """Median latencies of PyTorch out of the box, one per run, by problem size: what speed-ups are told against."""
+    found: dict[tuple[int, int], list[float]] = {}
+    for record in records:
+        extra = record["extra_info"]
+        if extra["question"] == "out_of_the_box" and extra["configuration"]["backend"] == "pytorch":
+            found.setdefault(size_of(record), []).append(extra["latency_s"]["median"])
+    return found
+
+
+def by_precision(records: Sequence[Record], plain: Mapping[tuple[int, int], Sequence[float]]) -> Iterable[str]:
+    """A table for each problem size, the fastest first; a row for each configuration, with all the runs that measured it.
+
+    The latency is the geometric mean of the runs' medians, with their range; the speed-up that of PyTorch out of the box, of
+    the same runs, over it. The share of the limit is the runs' median.
+    """
+    for size in sorted({size_of(record) for record in records}):
+        rows: dict[str, list[Record]] = {}
+        for record in records:
+            if size_of(record) == size:
+                rows.setdefault(configuration_of(record), []).append(record["extra_info"])
+        fastest_first = sorted(rows.items(), key=lambda row: latency_of(row[1]))
+        yield f"### {size_text(size)}"
+        yield ""
+        yield from markdown([precision_row(name, runs, plain.get(size)) for name, runs in fastest_first])
+        yield ""
+
+
+def latency_of(runs: Sequence[Record]) -> float:
+    """The geometric mean of the runs' median latencies, in seconds."""
+    return geometric_mean([run["latency_s"]["median"] for run in runs])
+
+
+def precision_row(name: str, runs: Sequence[Record], plain: Sequence[float] | None) -> Cells:
+    """One configuration at one problem size, from `extra_info` of each run."""
+    latencies = [run["latency_s"]["median"] for run in runs]
+    shares = [share for run in runs if (share := run["work"].get("share_of_limit")) is not None]
+    spread = f" ({milliseconds(min(latencies))} to {milliseconds(max(latencies))})" if len(runs) > 1 else ""
+    return {
+        "configuration": name,
+        "latency, ms": f"{milliseconds(latency_of(runs))}{spread}",
+        "samples/s": f"{geometric_mean([run['throughput_per_s'] for run in runs]):.1f}",
+        "speed-up": "" if plain is None else f"{geometric_mean(plain) / latency_of(runs):.2f}",
+        "largest error": f"{max(run['parity']['max_abs_error'] for run in runs):.1e}",
+        "cosine": f"{min(run['parity']['cosine'] for run in runs):.6f}",
+        "share of the limit": f"{median(shares):.0%}" if shares else "",
+    }
 
 
 def instance_row(record: Record) -> Cells:

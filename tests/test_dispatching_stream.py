@@ -13,7 +13,7 @@ from fixtures.dispatching import figures
 from fixtures.dispatching.arrivals import shape_of
 from fixtures.dispatching.lengths import LogNormal
 from fixtures.dispatching.queues import Assignment, Queues
-from fixtures.dispatching.search import Probe, highest_held, lowest_broken, probed
+from fixtures.dispatching.search import Probe, highest_held, kept_up, lowest_broken, probed
 from fixtures.dispatching.stream import Limits, Streamed, streamed
 
 Pools = Sequence[tuple[Sequence[int], int]]
@@ -195,6 +195,12 @@ def test_padding_is_told() -> None:
     assert figures.padding_share(over) == 22 / 64
     cut, _ = served([0.0], [99], [((32,), 1)], lambda _: 0.5)
     assert figures.padding_share(cut) == 0
+
+
+def test_a_burst_is_no_rate() -> None:
+    """Thirty requests at once are over within a second, under any bound: that is not serving thousands in a second."""
+    assert kept_up(span_s=0.914, end_s=1.0, unhurried_s=0.125)
+    assert not kept_up(span_s=30 / 2100, end_s=0.86, unhurried_s=0.125)
 
 
 def searched(holds_to: float, *, guess: float = 1.0, budget_s: float = math.inf, first_held: bool = True) -> list[Probe]:

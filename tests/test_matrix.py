@@ -35,6 +35,7 @@ def axes(preset: str = "default", **changes: object) -> Axes:
         "problem_sizes": chosen.problem_sizes,
         "shared_problem_sizes": chosen.shared_problem_sizes,
         "few_problem_sizes": chosen.few_problem_sizes,
+        "fewest_problem_sizes": chosen.fewest_problem_sizes,
     }
     return Axes(**{**fields, **changes})  # type: ignore[arg-type]
 

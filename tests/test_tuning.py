@@ -69,7 +69,7 @@ class TestWhatIsCompared:
 
     def expanded(self, preset: str) -> list[matrix.Benchmark]:
         """The benchmarks of a preset where everything is possible."""
-        chosen = axes(preset, tuning_problem_sizes=PRESETS[preset].tuning_problem_sizes)
+        chosen = axes(preset)
         layouts = tuning_layouts(chosen, FOUR_CORES)
         return matrix.expand(QUESTIONS["runtime_tuning"], chosen, layouts, lambda *_: None)
 
