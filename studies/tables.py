@@ -71,11 +71,11 @@ def by_size(records: Sequence[Record]) -> Iterable[str]:
 
 
 def plain_pytorch(records: Iterable[Record]) -> dict[tuple[int, int], list[float]]:
-    """Median latencies of PyTorch out of the box, one per run, by problem size: what speed-ups are told against."""
+    """Median latencies of PyTorch out of the box at fp32, one per run, by problem size: what speed-ups are told against."""
     found: dict[tuple[int, int], list[float]] = {}
     for record in records:
         extra = record["extra_info"]
-        if extra["question"] == "out_of_the_box" and extra["configuration"]["backend"] == "pytorch":
+        if extra["question"] == "out_of_the_box" and configuration_of(record) == "pytorch-fp32":
             found.setdefault(size_of(record), []).append(extra["latency_s"]["median"])
     return found
 
