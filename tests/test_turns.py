@@ -10,7 +10,7 @@ import pytest
 from fixtures.machine.cgroup import memory_room
 from fixtures.machine.room import available_bytes, gib, peak_bytes_of
 from fixtures.measurement.benchmarking import Effort
-from fixtures.measurement.turns import Turns, measured_begins, turn_of
+from fixtures.measurement.turns import Plan, Turn, measured_begins, turn_of
 from tests.kernel_trees import write
 
 
@@ -20,22 +20,26 @@ def effort(**changes: Any) -> Effort:
     return Effort(**{**words, "warm_up_rounds": 10, "warm_up_time_s": 10.0, **changes})
 
 
-@pytest.mark.parametrize("forward_s", [0.0003, 0.02, 0.3, 2.0])
-@pytest.mark.parametrize("max_time_s", [0.05, 1.0, 10.0])
-def test_turns_are_short_and_enough(forward_s: float, max_time_s: float) -> None:
-    """Each side counts at least the least rounds and time that a measurement would, in an even number of turns."""
-    plan = Turns.of(effort(max_time_s=max_time_s, min_rounds=31), forward_s)
-    assert plan.turns % 2 == 0
-    assert plan.turns >= 4
-    assert plan.rounds >= 2
-    assert plan.turns * plan.rounds >= 31
-    assert plan.turns * plan.rounds * forward_s >= max_time_s
-    assert (plan.rounds - 1) * forward_s < 0.05 or plan.rounds == 2
+def turns(count: int, *, rounds: int, counted_s: float) -> list[Turn]:
+    """Equal turns of one side."""
+    return [Turn(cost_s=1.0, rounds=rounds, counted_s=counted_s, wall_s=counted_s)] * count
+
+
+def test_turns_go_on_until_both_sides_have_given_enough() -> None:
+    """At least four each, in pairs; the least rounds and the least time of a measurement hold for each side."""
+    plan = Plan.of(effort(max_time_s=1.0, min_rounds=31), 0.02)
+    assert not plan.over([], [])
+    assert not plan.over(turns(2, rounds=90, counted_s=9.0), turns(2, rounds=90, counted_s=9.0))
+    assert not plan.over(turns(5, rounds=90, counted_s=9.0), turns(5, rounds=90, counted_s=9.0))
+    assert plan.over(turns(4, rounds=90, counted_s=9.0), turns(4, rounds=90, counted_s=9.0))
+    assert not plan.over(turns(4, rounds=7, counted_s=9.0), turns(4, rounds=90, counted_s=9.0))
+    assert not plan.over(turns(4, rounds=90, counted_s=9.0), turns(4, rounds=90, counted_s=0.2))
+    assert plan.over(turns(20, rounds=2, counted_s=0.05), turns(20, rounds=2, counted_s=0.06))
 
 
 def test_short_forward_passes_are_timed_together() -> None:
     """--benchmark-min-time holds for the rounds of a turn too."""
-    plan = Turns.of(effort(min_time_s=0.01), 0.001)
+    plan = Plan.of(effort(min_time_s=0.01), 0.001)
     assert plan.iterations == 10
     assert plan.round_s == pytest.approx(0.01)
 
@@ -57,6 +61,7 @@ def test_the_first_round_of_a_turn_does_not_count() -> None:
     alone = turn_of([answer([9.0, 1.0, 2.0, 3.0], iterations=2)], batch_size=4)
     assert alone.cost_s == pytest.approx(1.0)
     assert alone.rounds == 3
+    assert alone.counted_s == pytest.approx(6.0)
     two = turn_of([answer([9.0, 1.0, 1.0]), answer([5.0, 2.0, 2.0, 2.0], start_s=0.5)], batch_size=4)
     assert two.cost_s == pytest.approx(1 / (4 / 1.0 + 4 / 2.0))
     assert two.rounds == 5
