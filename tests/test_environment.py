@@ -16,7 +16,7 @@ from baselines.reading import read_run
 from baselines.run_file import RunFileError
 from fixtures.instance.environment import environment
 from fixtures.instance.handle import environment_of
-from fixtures.instance.reference import reference_of
+from fixtures.instance.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
 from tests.builders import Checkout, benchmark, run_folder
@@ -109,6 +109,23 @@ def test_an_interpreter_says_what_it_has() -> None:
     assert reference.environment == environment()
     assert reference_of("self").python == sys.executable
     assert reference_of("self").why_not("onnxruntime") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ('{"answer": {"python": "3.9.2", "packages": {}}}', r"is Python 3\.9\.2, and workers need Python 3\.11 or newer"),
+        ('{"answer": null}', "says nothing of itself that can be read"),
+        ("hello", r"gave no answer \(exit code 0\): hello"),
+    ],
+)
+def test_an_interpreter_that_cannot_serve(tmp_path: Path, answer: str, words: str) -> None:
+    """Too old, or no Python at all: refused with what it said."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    python.chmod(0o755)
+    with pytest.raises(ReferenceRefused, match=words):
+        reference_of(str(python))
 
 
 def test_another_interpreter_gets_no_search_path_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:

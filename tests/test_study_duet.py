@@ -1,0 +1,76 @@
+"""The study of duets: what its tables say of sessions on record, and of what it cannot read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studies.duet import main, plan_of, show, twin_without_work
+from studies.error_rates import StudyError
+
+
+def benchmark(share: float, verdict: str, ratio: float) -> dict[str, Any]:
+    """One benchmark of a session, its launch pairs 1 % to both sides of its ratio."""
+    log_ratios = [ratio - 1 + (0.01 if number // 2 % 2 else -0.01) for number in range(8)]
+    return {
+        "backend": "onnxruntime",
+        "share": share,
+        "verdict": verdict,
+        "ratio": ratio,
+        "interval": [ratio - 0.01, ratio + 0.01],
+        "log_ratios": log_ratios,
+        "measured_first": [number % 2 == 0 for number in range(8)],
+    }
+
+
+def session(*benchmarks: dict[str, Any], exit_code: int = 0) -> dict[str, Any]:
+    """One session."""
+    named = {f"test_a[{number}]": one for number, one in enumerate(benchmarks)}
+    words = {"study": "2026-01-01 00:00", "rule": 1, "load": False, "machine": "a-machine", "model": "bert-tiny"}
+    return {**words, "exit_code": exit_code, "wall_s": 30.0, "benchmarks": named}
+
+
+def test_the_tables(tmp_path: Path) -> None:
+    """False alarms and power are counted by backend, with exact intervals; +1 % that passed is passed rightly."""
+    data = tmp_path / "duet.jsonl"
+    clean = session(benchmark(0.0, "passed", 1.0), benchmark(0.0, "inconclusive", 1.01))
+    slowed = session(
+        benchmark(0.0, "regressed", 1.03),
+        benchmark(0.05, "regressed", 1.051),
+        benchmark(0.05, "inconclusive", 1.049),
+        benchmark(0.01, "passed", 1.011),
+        exit_code=1,
+    )
+    data.write_text("".join(json.dumps(one) + "\n" for one in (clean, slowed)))
+    text = show(data)
+    assert "2 sessions, 10 s per benchmark." in text
+    assert "(0 of 1 clean sessions were red)" in text
+    assert "| onnxruntime | 3 | 1 | 0.8% to 90.6% | 0 | 1 | 1.15% | +0.00% |" in text
+    assert "| onnxruntime | 5% | +5.0 % | 2 | 1 | 1.3% to 98.7% | 1 | 0 |" in text
+    assert "| onnxruntime | 1% | +1.1 % | 1 | 0 | 0.0% to 97.5% | 0 | (1, rightly) |" in text
+
+
+def test_extra_work_is_a_share_of_what_the_reference_took() -> None:
+    """In steps, at least one; the same seed draws the same."""
+    words = {
+        "configuration": {"backend": "pytorch", "threads": 1},
+        "problem_size": {"batch_size": 1, "sequence_length": 32},
+        "duet": {"launches": [{"reference_s": 0.010}, {"reference_s": 0.012}, {"reference_s": 0.011}]},
+    }
+    content = {"benchmarks": [{"fullname": f"test_a[{number}]", "extra_info": words} for number in range(30)]}
+    steps, shares = plan_of(content, [0.1], 1, 1e-6)
+    assert steps == {"pytorch 1 1x32": 1100}
+    assert 0 < len(shares) < 30
+    assert plan_of(content, [0.1], 1, 1e-6) == (steps, shares)
+
+
+def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to type; the twin's interpreter can be executed."""
+    with pytest.raises(StudyError, match=r"has no session; measure some: python -m studies\.duet measure"):
+        show(tmp_path / "none")
+    assert main(["show", "--data", str(tmp_path / "none")]) == 2
+    assert "error: " in capsys.readouterr().err
+    assert twin_without_work(tmp_path).stat().st_mode & 0o111
