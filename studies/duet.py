@@ -39,7 +39,7 @@ from studies.extra_work import PLAN, benchmark_key, step_s
 DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
 RULE: Final = 1
 """Of baselines/duet.py, as a record names it; a change of the rule begins a new number."""
-FILES: Final = ("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py")
+QUESTIONS: Final = "out_of_the_box,core_count_scaling"
 SLOWED: Final = 2 / 3
 """Chance that a benchmark of a session with extra work gets some."""
 
@@ -70,7 +70,8 @@ def twin_without_work(folder: Path) -> Path:
 def session(folder: Path, options: argparse.Namespace, plan: Mapping[str, int]) -> tuple[dict[str, Any], int, float]:
     """One pytest session: its run.json, its exit code, and how long it took in seconds."""
     before = set(folder.glob("runs/*"))
-    command = [sys.executable, "-m", "pytest", *FILES, "--benchmark-only", "-p", "no:cacheprovider"]
+    files = [f"benchmarks/test_{question}.py" for question in options.questions.split(",")]
+    command = [sys.executable, "-m", "pytest", *files, "--benchmark-only", "-p", "no:cacheprovider"]
     command += ["-p", "studies.extra_work"]
     command += ["--preset=quick", "--runs", str(folder / "runs"), "--model", options.model, "--backends", options.backends]
     command += ["--batch-sizes", options.batch_sizes, "--sequence-lengths", options.sequence_lengths]
@@ -296,6 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clean", type=int, default=5, help="sessions with nothing changed, at least 1 (%(default)s)")
     parser.add_argument("--slowed", type=int, default=5, help="sessions with extra work (%(default)s)")
     parser.add_argument("--shares", default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
+    parser.add_argument("--questions", default=QUESTIONS, help="%(default)s")
     parser.add_argument("--load", action="store_true", help="keep one core busy with something else meanwhile")
     parser.add_argument("--model", default="bert-base-cased", help="%(default)s")
     parser.add_argument("--backends", default="pytorch,tensorflow_xla,onnxruntime", help="%(default)s")
