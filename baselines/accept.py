@@ -12,8 +12,9 @@ from baselines.differences import environment_differences
 from baselines.judge import judge_run
 from baselines.judgement import Policy
 from baselines.reading import read_with_content, run_path
+from baselines.reference_kernel import comparable
 from baselines.refusals import Candidate
-from baselines.results import Run, judged_values, slowdown
+from baselines.results import Run, slowdown
 from baselines.store import MACHINES, Addition, Change, Past, accepted_runs, add, locked, pasts
 from baselines.wording import percent, shown
 
@@ -99,8 +100,7 @@ def verdicts_of(candidate: Candidate, known: Sequence[Run], past: Mapping[str, P
     said = candidate.run.judgements_against(known)
     if said:
         return {one.key: said[one.fullname].verdict.value for one in candidate.chosen if one.fullname in said}
-    measured = {result.key: judged_values(result) for result in candidate.chosen}
-    histories = {key: one.history() for key, one in past.items()}
+    measured, histories, _ = comparable({result.key: result for result in candidate.chosen}, past)
     judgements = judge_run(measured, histories, Policy(), expected={})
     return {key: judgement.verdict.value for key, judgement in judgements.items()}
 

@@ -15,7 +15,8 @@ from baselines.disturbance import disturbed_because
 from baselines.judge import judge_run, suite_shift
 from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
 from baselines.reading import read_run, read_with_content, run_path
-from baselines.results import Result, Run, judged_values
+from baselines.reference_kernel import comparable, told
+from baselines.results import Result, Run
 from baselines.run_file import RunFileError
 from baselines.store import Past, accepted_runs, pasts
 from baselines.wording import shown
@@ -97,8 +98,7 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
             f"{judged.path}: no accepted run of {judged.model} on {judged.machine_id} in {shown(machines)}; accept one, or "
             "name the baseline: python -m baselines compare RUN BASELINE ..."
         )
-    histories = {key: one.history() for key, one in past.items()}
-    measured = {key: judged_values(result) for key, result in judged.by_key.items()}
+    measured, histories, parts = comparable(judged.by_key, past)
     judgements = judge_run(
         measured,
         histories,
@@ -113,6 +113,8 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
         elif judgements[key].verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
             reason = f"{judgements[key].reason}; but it was disturbed: {why}"
             judgements[key] = replace(judgements[key], verdict=Verdict.INCONCLUSIVE, reason=reason)
+        if result.fullname not in said and judgements[key].ratio is not None:
+            judgements[key] = told(judgements[key], parts.get(key))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     return Comparison(
         run=judged,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from baselines.judgement import Judgement
-from baselines.results import Acceptance, Launch, Result, Run
+from baselines.results import KERNEL_PARTS, Acceptance, KernelTimes, Launch, Result, Run
 from baselines.run_file import JOURNAL_NAME, RUN_NAME, SCHEMA, RunFileError, newest_run
 from baselines.stored_text import BASELINE_SCHEMA, edited_line
 
@@ -308,8 +308,24 @@ def _launches(extra: Mapping[str, Any], only: Launch, instances: int) -> tuple[L
     for number, one in enumerate(words):
         where = f"extra_info.launches[{number}]"
         throughput = _positive(one, "throughput_per_s", where) if instances > 1 or "throughput_per_s" in one else None
-        launches.append(Launch(median_s=_positive(one, "median_s", where), throughput_per_s=throughput))
+        kernel = _kernel(one["reference_kernel"], f"{where}.reference_kernel") if "reference_kernel" in one else None
+        launches.append(Launch(median_s=_positive(one, "median_s", where), throughput_per_s=throughput, kernel=kernel))
     return tuple(launches)
+
+
+def _kernel(words: Any, where: str) -> KernelTimes:
+    """What the reference kernel took around a launch."""
+    if not isinstance(words, dict) or not isinstance(words.get("turns_s"), list) or not words["turns_s"]:
+        raise _Unusable(f"{where} is no object with turns_s")
+
+    def seconds(values: Any, place: str) -> dict[str, float]:
+        return {part: _positive(mapping(values), part, place) for part in KERNEL_PARTS}
+
+    return KernelTimes(
+        identity=", ".join(str(words.get(key)) for key in ("version", "numpy", "blas", "cpus")),
+        seconds=seconds(words.get("seconds"), f"{where}.seconds"),
+        turns_s=tuple(seconds(turn, f"{where}.turns_s") for turn in words["turns_s"]),
+    )
 
 
 def _positive(values: Mapping[str, Any], key: str, where: str) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from baselines.disturbance import disturbed_because
+from baselines.reference_kernel import MOVED_LIMIT, movements
 from baselines.results import Result, Run
 from baselines.run_file import RunFileError
 from baselines.store import Past, folder_name, machine_folder
@@ -75,6 +76,12 @@ def unfit(candidate: Candidate, *, narrowed: bool) -> list[str]:
         reasons.append(
             f"{name}: measured with uncommitted changes, so that no commit can measure it again; commit, then: {again}"
         )
+    reasons += [
+        f"{name}: the machine was not steady, by the reference kernel: {movement} (limit {MOVED_LIMIT:.0%}); "
+        "measure again when it is quiet"
+        for movement in movements(run.results)
+        if movement.too_far
+    ]
     if run.partial and not narrowed:
         left = f", {len(run.not_reached)} benchmarks before its end" if run.not_reached else ""
         reasons.append(f"{name}: it was cut off{left}; accept what it has: --only {STEADY}")

@@ -10,11 +10,26 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from baselines.judgement import Judgement
 from baselines.run_file import RUN_NAME
 from baselines.wording import duration_text, three_digits
+
+KERNEL_PARTS: Final = ("gemm", "copy")
+"""Of the reference kernel: matrix products, and a copy larger than most caches."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelTimes:
+    """What the reference kernel took around one launch, on the launch's CPUs."""
+
+    identity: str
+    """Its version, numpy, BLAS and number of CPUs; times of different identities are never compared."""
+    seconds: Mapping[str, float]
+    """By part, of a round: geometric mean over the turns."""
+    turns_s: tuple[Mapping[str, float], ...]
+    """By part, in time order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +40,8 @@ class Launch:
     """Median latency in seconds per forward pass (of the worst instance)."""
     throughput_per_s: float | None
     """Samples per second, summed over instances; None where the file does not say."""
+    kernel: KernelTimes | None = None
+    """None where it was measured without the reference kernel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,11 +195,26 @@ class Run:
         return any(result.anchor for result in self.results)
 
 
-def judged_values(result: Result) -> tuple[float, ...]:
-    """Per launch, larger is slower: log of the median latency for one instance, minus that of the throughput for several."""
-    if result.by_throughput:
-        return tuple(-math.log(launch.throughput_per_s) for launch in result.launches if launch.throughput_per_s)
-    return tuple(math.log(launch.median_s) for launch in result.launches)
+def judged_values(result: Result, kernel_part: str | None = None) -> tuple[float, ...]:
+    """Per launch, larger is slower: log of the median latency for one instance, minus that of the throughput for several.
+
+    Args:
+        result: of one benchmark.
+        kernel_part: the log seconds of this part of the reference kernel are taken off.
+
+    Raises:
+        ValueError: a launch was measured without the reference kernel that is to be taken off.
+    """
+    values = []
+    for launch in result.launches:
+        by_throughput = result.by_throughput and launch.throughput_per_s is not None
+        value = -math.log(launch.throughput_per_s or 0.0) if by_throughput else math.log(launch.median_s)
+        if kernel_part is not None:
+            if launch.kernel is None:
+                raise ValueError(f"{result.fullname}: a launch was measured without the reference kernel")
+            value -= math.log(launch.kernel.seconds[kernel_part])
+        values.append(value)
+    return tuple(values)
 
 
 def slowdown(before: Result, after: Result) -> float:

@@ -272,12 +272,12 @@ class Past:
     anchor: Result | None
     """The one that slow creep is measured from; it may be one of `recent`."""
 
-    def history(self) -> History:
-        """The same as judge.py takes it."""
+    def history(self, kernel_part: str | None = None) -> History:
+        """The same as judge.py takes it; `kernel_part` as of `judged_values`."""
         within = self.anchor is None or any(result is self.anchor for result in self.recent)
         return History(
-            runs=tuple(judged_values(result) for result in self.recent),
-            anchor=None if within or self.anchor is None else judged_values(self.anchor),
+            runs=tuple(judged_values(result, kernel_part) for result in self.recent),
+            anchor=None if within or self.anchor is None else judged_values(self.anchor, kernel_part),
             run_ids=tuple(run.path.stem for run in self.runs),
         )
 

@@ -124,7 +124,8 @@ def test_an_environment_that_lacks_the_backend(suite: Suite) -> None:
     assert f"in the reference environment ({python}) onnxruntime is not installed" in named.text
     assert f"Install it there: {python} -m pip install numpy onnxruntime" in named.text
     preset = suite(SCALING, *DUET, f"--reference-python={python}")
-    assert preset.code == 0
+    assert preset.code == 1, "nothing was compared"
+    assert "nothing was compared: every benchmark that was asked for is skipped" in preset.text
     assert f"in the reference environment ({python}) torch is not installed" in preset.text
     assert not suite.runs.exists()
 

@@ -17,6 +17,7 @@ from baselines.differences import Change, differences
 from baselines.disturbance import disturbed_because
 from baselines.judgement import Against, Evidence, Judgement, Policy, Verdict
 from baselines.message import value_text
+from baselines.reference_kernel import kernel_in, movements
 from baselines.report.claims import Claim
 from baselines.report.duet import DuetSection, section_of
 from baselines.report.points import Point, points_of
@@ -214,6 +215,10 @@ def _facts(comparison: Comparison) -> Iterable[tuple[str, str]]:
     cpu = run.machine_soft.get("cpu_model_name")
     yield "machine", ", ".join(word for word in (run.machine_id, cpu if isinstance(cpu, str) else None) if word)
     yield "model", _joined(("", run.model), ("preset ", run.preset), ("inputs ", run.inputs))
+    if moved := movements(run.results):
+        proofs = kernel_in(comparison.past).proofs
+        said = "; ".join(map(str, proofs)) or "too few accepted runs carry it to say whether it helps"
+        yield "reference kernel", f"{'; '.join(map(str, moved))}. {said}"
     if baseline:
         newest = baseline[-1]
         yield "baseline", _age(comparison)
@@ -273,6 +278,9 @@ def _notices(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str]:
     if run.partial:
         count = len(run.not_reached)
         yield "this run was cut off before its end" + f"; {count} benchmarks were not reached" * bool(count)
+    for movement in movements(run.results):
+        if movement.too_far:
+            yield f"the machine was not steady in this run, by the reference kernel: {movement}"
     if run.dirty:
         yield "this run was measured with uncommitted changes"
     disturbed = sum(disturbed_because(result) is not None for result in run.results)

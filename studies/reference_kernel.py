@@ -1,0 +1,278 @@
+"""Does the reference kernel carry a baseline across the machine's moods? Real runs over hours, some with extra work.
+
+Each call of `measure` appends one run with nothing changed, and one in which each benchmark draws a share of --shares of
+extra work or none, so that calls can be spread over a day. `show` lets `python -m baselines compare` judge every run that
+has enough clean ones before it against the newest of those: once as the runs are, and once without the kernel.
+
+Usage: `python -m studies.reference_kernel measure`, which appends to studies/data/reference_kernel.jsonl, and
+`python -m studies.reference_kernel show`, which prints Markdown of all there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.compare import compare, past_in
+from baselines.reading import read_run
+from baselines.reference_kernel import MOVED_LIMIT, PROVING_RUNS, kernel_in, movements, proofs_of
+from baselines.results import Run
+from baselines.store import KEPT_RUNS
+from fixtures.instance.handle import REPOSITORY
+from studies.error_rates import RUNS, StudyError, interval, rounded
+from studies.extra_work import PLAN, benchmark_key, step_s
+
+DATA: Final = Path(__file__).resolve().parent / "data" / "reference_kernel.jsonl"
+SELECTION: Final = (
+    *("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py", "--benchmark-only", "--preset=quick"),
+    *("--model=bert-base-cased", "--backends=pytorch,tensorflow_xla,onnxruntime", "--threads=1", "--batch-sizes=1"),
+    *("--sequence-lengths=32,128", "--benchmark-max-time=0.5", "--reference-kernel", "--no-limit"),
+)
+"""Twelve benchmarks: three backends, out of the box and pinned to one core, two sequence lengths."""
+SLOWED: Final = 2 / 3
+"""Chance that a benchmark of a run with extra work gets some."""
+KEPT: Final = {
+    "run": ("schema", "model", "preset", "inputs"),
+    "machine_info": ("machine_id",),
+    "commit_info": ("id", "dirty"),
+    "benchmark": ("fullname", "name", "param", "group"),
+    "stats": ("median", "rounds", "iterations"),
+    "model": ("name", "config_sha256"),
+    "configuration": ("backend", "precision", "threads"),
+    "extra_info": (
+        *("inputs", "problem_size", "instances", "throughput_per_s", "launches"),
+        *("steal_share", "wait_share", "others_share"),
+    ),
+}
+"""The words of a run.json that a record keeps: those that a comparison reads."""
+RULES: Final = ("stored", "stored + kernel")
+
+
+def session(folder: Path, plan: Mapping[str, int]) -> dict[str, Any]:
+    """One pytest session: its run.json."""
+    before = set(folder.glob("runs/*"))
+    options = ["--store", str(folder / "store"), "--runs", str(folder / "runs"), "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *SELECTION, *options, "-p", "studies.extra_work"]
+    environment = {**os.environ, PLAN: json.dumps(plan)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    found = [one for one in set(folder.glob("runs/*")) - before if (one / "run.json").exists()]
+    if len(found) != 1 or done.returncode:
+        raise StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    content: dict[str, Any] = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
+    return content
+
+
+def plan_of(clean: Mapping[str, Any], shares: Sequence[float], one_step_s: float) -> tuple[dict[str, int], dict[str, float]]:
+    """Steps by benchmark for the workers, and shares by node id for the record; drawn anew for each run."""
+    chance = random.SystemRandom()
+    steps, drawn = {}, {}
+    for benchmark in clean["benchmarks"]:
+        if chance.random() < SLOWED:
+            words, size = benchmark["extra_info"]["configuration"], benchmark["extra_info"]["problem_size"]
+            share = chance.choice(shares)
+            key = benchmark_key(words["backend"], words["threads"], size["batch_size"], size["sequence_length"])
+            steps[key] = max(1, round(share * benchmark["stats"]["median"] / one_step_s))
+            drawn[benchmark["fullname"]] = share
+    return steps, drawn
+
+
+def record_of(content: Mapping[str, Any], shares: Mapping[str, float]) -> dict[str, Any]:
+    """What one run gave: a run.json of few words, and what extra work was in it."""
+
+    def kept(words: Mapping[str, Any], of: str) -> dict[str, Any]:
+        return {key: words[key] for key in KEPT[of] if key in words}
+
+    benchmarks = [
+        {
+            **kept(one, "benchmark"),
+            "stats": kept(one["stats"], "stats"),
+            "extra_info": {
+                **kept(one["extra_info"], "extra_info"),
+                "model": kept(one["extra_info"]["model"], "model"),
+                "configuration": kept(one["extra_info"]["configuration"], "configuration"),
+                "warm_up": {"steady": one["extra_info"]["warm_up"]["steady"]},
+            },
+        }
+        for one in content["benchmarks"]
+    ]
+    packages = content["environment"]["packages"]
+    return {
+        "extra_work": dict(shares),
+        "datetime": content["datetime"],
+        "version": content["version"],
+        **{key: kept(content[key], key) for key in ("machine_info", "commit_info", "run")},
+        "environment": {
+            "packages": {name: packages[name] for name in ("torch", "tensorflow", "onnxruntime", "transformers", "numpy")}
+        },
+        "benchmarks": rounded_all(benchmarks),
+    }
+
+
+def rounded_all(value: Any) -> Any:
+    """Numbers with five digits, in whatever holds them."""
+    if isinstance(value, Mapping):
+        return {key: rounded_all(one) for key, one in value.items()}
+    return [rounded_all(one) for one in value] if isinstance(value, list) else rounded(value)
+
+
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    """One clean run and one with extra work; a line per run is on disk as soon as it has ended."""
+    shares = [float(word) for word in options.shares.split(",")]
+    options.data.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    clean = session(folder, {})
+    append(options.data, record_of(clean, {}))
+    steps, drawn = plan_of(clean, shares, step_s())
+    append(options.data, record_of(session(folder, steps), drawn))
+    print(f"two runs in {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def append(data: Path, record: Mapping[str, Any]) -> None:
+    """Adds a line."""
+    with data.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n")
+
+
+def show(data: Path) -> str:
+    """All runs on record, one machine after the other, in Markdown."""
+    lines = data.read_text(encoding="utf-8").splitlines() if data.exists() else []
+    records = sorted((json.loads(line) for line in lines), key=lambda one: str(one["datetime"]))
+    if not records:
+        raise StudyError(f"{data} has no run; measure some: python -m studies.reference_kernel measure")
+    blocks = []
+    for machine in sorted({one["machine_info"]["machine_id"] for one in records}):
+        here = [one for one in records if one["machine_info"]["machine_id"] == machine]
+        with tempfile.TemporaryDirectory() as folder:
+            paths = {rule: written(Path(folder) / rule, here, kernel=rule != RULES[0]) for rule in RULES}
+            clean = [read_run(path) for path, one in zip(paths[RULES[1]], here, strict=True) if not one["extra_work"]]
+            first, last = (str(here[place]["datetime"])[:16] for place in (0, -1))
+            head = f"Machine `{machine}`, {here[0]['run']['model']}, {len(here)} runs from {first} to {last} UTC, "
+            blocks += [
+                f"{head}{len(clean)} of them with nothing changed.",
+                "",
+                *spreads(clean),
+                "",
+                *judged(here, paths),
+                "",
+            ]
+    return "\n".join(blocks).rstrip()
+
+
+def written(folder: Path, records: Sequence[Mapping[str, Any]], *, kernel: bool) -> list[Path]:
+    """The records as files that `compare` reads, with the kernel in them or without."""
+    folder.mkdir()
+    paths = []
+    for number, record in enumerate(records):
+        content = json.loads(json.dumps({key: value for key, value in record.items() if key != "extra_work"}))
+        for benchmark in content["benchmarks"] if not kernel else ():
+            for launch in benchmark["extra_info"]["launches"]:
+                del launch["reference_kernel"]
+        paths.append(folder / f"{number:04}.json")
+        paths[-1].write_text(json.dumps(content), encoding="utf-8")
+    return paths
+
+
+def spreads(clean: Sequence[Run]) -> list[str]:
+    """The table of how far runs with nothing changed lie apart, with the kernel and without."""
+    past = {key: past_in(clean, key) for key in clean[-1].by_key} if clean else {}
+    lines = [
+        "Between runs with nothing changed, standard deviation pooled over benchmarks:",
+        "",
+        "| backend | benchmarks | alone | ratio to gemm | ratio to copy | used |",
+        "|---|---|---|---|---|---|",
+    ]
+    used = {proof.backend: proof.part for proof in kernel_in(past).proofs if proof.proven}
+    for backend, proofs in proofs_of(past).items():
+        by_part = {proof.part: proof for proof in proofs}
+        gemm, copy = by_part["gemm"], by_part["copy"]
+        lines.append(
+            f"| {backend} | {gemm.benchmarks} | {gemm.alone_sd:.1%} | {gemm.ratio_sd:.1%} | {copy.ratio_sd:.1%} "
+            f"| {used.get(backend, 'no')} |"
+        )
+    moved = [movement for run in clean for movement in movements(run.results) if movement.part == "gemm"]
+    if moved:
+        shares = sorted(movement.moved for movement in moved)
+        unsteady = sum(movement.too_far for movement in moved)
+        middle = (
+            f"median {shares[len(shares) // 2]:.0%}; beyond the limit of {MOVED_LIMIT:.0%} in {unsteady} of {len(moved)}."
+        )
+        said = f"The kernel's gemm within a run: slow turns {shares[0]:.0%} to {shares[-1]:.0%} above quick ones, {middle}"
+        lines += ["", said]
+    return lines
+
+
+def judged(records: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[Path]]) -> list[str]:
+    """The table of what each rule says of runs that have enough clean ones before them."""
+    said: dict[tuple[str, float, str], Counter[str]] = {}
+    runs = 0
+    for number, before in baselines_of(records):
+        runs += 1
+        for rule in RULES:
+            comparison = compare(paths[rule][number], [paths[rule][place] for place in before], Path())
+            for result, judgement in comparison.judgements.values():
+                share = records[number]["extra_work"].get(result.fullname, 0.0)
+                for backend in (str(result.configuration["backend"]), "all"):
+                    said.setdefault((backend, share, rule), Counter())[judgement.verdict.value] += 1
+    lines = [
+        f"{runs} runs judged against the {PROVING_RUNS} to {KEPT_RUNS} newest with nothing changed before them:",
+        "",
+        "| backend | extra work | rule | benchmarks | called slower | exact 95 % interval | inconclusive | passed, faster |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (backend, share, rule), counts in sorted(said.items(), key=lambda item: (item[0][0] == "all", *item[0])):
+        passed, total = counts["passed"] + counts["improved"], counts.total()
+        label = f"{share:.0%}" if share else "none"
+        lines.append(
+            f"| {backend} | {label} | {rule} | {total} | {counts['regressed']} | {interval(counts['regressed'], total)} "
+            f"| {counts['inconclusive']} | {passed} |"
+        )
+    return lines
+
+
+def baselines_of(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, list[int]]]:
+    """(place of a run, places of the clean runs before it that it is judged against), where there are enough."""
+    clean: list[int] = []
+    for number, record in enumerate(records):
+        if len(clean) >= PROVING_RUNS:
+            yield number, clean[-KEPT_RUNS:]
+        if not record["extra_work"]:
+            clean.append(number)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; 2 when the study cannot go on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.reference_kernel",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=("measure", "show"))
+    parser.add_argument("--shares", default="0.05,0.1", help="extra work (%(default)s)")
+    parser.add_argument("--data", type=Path, default=DATA, help="studies/data/reference_kernel.jsonl")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "show":
+            print(show(options.data))
+        else:
+            folder = RUNS / f"kernel-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
+            folder.mkdir(parents=True)
+            measure(options, folder)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
