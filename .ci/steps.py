@@ -41,9 +41,8 @@ def read_job(name: str, job: str | None) -> tuple[str, dict[str, Any]]:
     return chosen, jobs[chosen]
 
 
-def holds(condition: str | None, outcomes: dict[str, str]) -> bool:
-    """Whether a step runs, after steps of these outcomes; raises NotKnown."""
-    red = "failure" in outcomes.values()
+def holds(condition: str | None, outcomes: dict[str, str], *, red: bool) -> bool:
+    """Whether a step runs, after steps of these outcomes, the job red by then or not; raises NotKnown."""
     if condition is None:
         return not red
     parts = [part.strip() for part in EXPRESSION.sub(lambda found: found[0][3:-2], condition).split("&&")]
@@ -51,8 +50,8 @@ def holds(condition: str | None, outcomes: dict[str, str]) -> bool:
     for part in parts:
         if part in ("always()", "failure()"):
             values.append(part == "always()" or red)
-        elif asked := re.fullmatch(r"steps\.([\w-]+)\.outcome != 'skipped'", part):
-            values.append(outcomes.get(asked[1]) != "skipped")
+        elif asked := re.fullmatch(r"steps\.([\w-]+)\.outcome (!=|==) '(\w+)'", part):
+            values.append((outcomes.get(asked[1]) == asked[3]) is (asked[2] == "=="))
         else:
             raise NotKnown(f"condition {part!r}")
     return all(values) and ("always()" in parts or "failure()" in parts or not red)
@@ -81,13 +80,14 @@ def upload(step: dict[str, Any], artifacts: Path | None) -> str:
 def run_job(job: dict[str, Any], *, given: dict[str, str], skip: set[str], artifacts: Path | None) -> bool:
     """Runs the steps; returns whether all were green."""
     outcomes: dict[str, str] = {}
+    red = False
     with tempfile.TemporaryDirectory() as temporary:
         summary = (artifacts or Path(temporary)) / "summary.md"
         files = {"GITHUB_STEP_SUMMARY": str(summary), "RUNNER_TEMP": temporary}
         for number, step in enumerate(job["steps"], start=1):
             name = str(step.get("name") or step.get("uses"))
             key = str(step.get("id", number))
-            if not holds(step.get("if"), outcomes):
+            if not holds(step.get("if"), outcomes, red=red):
                 outcomes[key] = "skipped"
             elif name in skip:
                 print(f"--- {name}: left out, as asked", flush=True)
@@ -102,7 +102,8 @@ def run_job(job: dict[str, Any], *, given: dict[str, str], skip: set[str], artif
                 outcomes[key] = run_step(step, name, environment)
             if outcomes[key] == "skipped":
                 print(f"--- {name}: skipped", flush=True)
-    return "failure" not in outcomes.values()
+            red = red or (outcomes[key] == "failure" and not step.get("continue-on-error", False))
+    return not red
 
 
 def run_step(step: dict[str, Any], name: str, environment: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from baselines import confirm
 from baselines.accept import Refused, Request, accept
 from baselines.compare import compare
 from baselines.environment import environment
@@ -23,6 +24,8 @@ from baselines.report.write import report_folder, write_report
 from baselines.run_file import JOURNAL_NAME, RunFileError, newest_run, recover
 from baselines.store import MACHINES
 from baselines.wording import shown
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
 
 FORMATS: Final = {"terminal": terminal, "markdown": markdown, "json": verdicts_json}
 """What `compare` can print."""
@@ -83,6 +86,19 @@ def report_command(arguments: argparse.Namespace) -> str:
 def issue_command(arguments: argparse.Namespace) -> str:
     """Opens or updates the issue of a regression on GitHub."""
     return tell(view_of(compare(run_path(arguments.run), [], arguments.store, demand_baseline=False)))
+
+
+def confirm_command(arguments: argparse.Namespace) -> tuple[str, int]:
+    """Plays a duet of what regressed against the environment of the accepted run; the exit code is what stays red."""
+    return confirm.confirm(
+        confirm.Request(
+            run=arguments.run,
+            reference_python=arguments.reference_python,
+            extra=tuple(word for word in arguments.pytest if word != "--"),
+            machines=arguments.store,
+            checkout=REPOSITORY,
+        )
+    )
 
 
 def warn(warning: str | None) -> None:
@@ -159,6 +175,27 @@ def add_issue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.set_defaults(run_command=issue_command)
 
 
+def add_confirm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declares `confirm`."""
+    command = commands.add_parser(
+        "confirm",
+        help="measure what regressed in a duet with the accepted run's environment: 0 all acquitted, 1 something red",
+    )
+    command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
+    command.add_argument(
+        "--reference-python", required=True, metavar="PATH", help="of that environment: tox run -e reference makes it"
+    )
+    command.add_argument(
+        "--pytest",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="OPTION",
+        help="the rest of the line goes to the duet's pytest",
+    )
+    add_store(command)
+    command.set_defaults(run_command=confirm_command)
+
+
 def add_recommend(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declares `recommend`."""
     command = commands.add_parser(
@@ -214,6 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_compare(commands)
     add_report(commands)
     add_recommend(commands)
+    add_confirm(commands)
     add_issue(commands)
     add_environment(commands)
     command = commands.add_parser("list", help="the accepted runs of every machine and model")

@@ -9,6 +9,8 @@ from typing import Final
 
 from baselines.run_file import RunFileError
 
+MEASURING: Final = ("benchmarks", "fixtures", "conftest.py")
+"""What of the repository takes part in a measurement."""
 _NAMED: Final = 3  # changed files that the message names
 _OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # they would point git elsewhere than `-C` says
 
@@ -50,6 +52,28 @@ def has_changes(machines: Path) -> bool | None:
         return bool(_changed(top, machines, untracked="no"))
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def code_changed(folder: Path, before: str | None, after: str | None) -> str | None:
+    """How what measures differs between two commits, in words; None where it does not.
+
+    Args:
+        folder: in the checkout.
+        before: a commit's hash, or None where it is not known.
+        after: the same.
+    """
+    if not before or not after:
+        return "it is not known which commits measured them"
+    try:
+        names = _git(folder, "diff", "--name-only", f"{before}..{after}", "--", *(f":(top){path}" for path in MEASURING))
+    except FileNotFoundError:
+        return "git is not installed, which could tell whether the code changed"
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return f"git cannot compare their code ({said}; in a shallow checkout: git fetch --unshallow)"
+    files = names.splitlines()
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f"the code changed since {before[:12]}: {', '.join(files[:_NAMED])}{more}" if files else None
 
 
 def _changed(top: Path, machines: Path, *, untracked: str) -> list[str]:

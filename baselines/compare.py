@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.confirmation import SUITE, abide_by, confirmation_of, suite_abides_by
 from baselines.differences import identity_differences
 from baselines.disturbance import disturbed_because
 from baselines.judge import judge_run, suite_shift
@@ -65,7 +66,9 @@ def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
     return (WORST_FIRST.index(judgement.verdict), -(judgement.ratio or 0.0), result.fullname)
 
 
-def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, demand_baseline: bool = True) -> Comparison:
+def compare(
+    run: Path | None, baseline: Sequence[Path], machines: Path, *, demand_baseline: bool = True, confirmed: bool = True
+) -> Comparison:
     """Judges a run.
 
     What the run said of itself while it ran, against the same accepted runs, stands: it could measure suspects again. For
@@ -75,6 +78,7 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
         run: its file or folder; None for the newest.
         baseline: files or folders of the runs to judge against; none for the accepted ones of its machine and model.
         machines: the store.
+        confirmed: whether what `python -m baselines confirm` found of this run is abided by.
         demand_baseline: whether it is an error to have nothing to judge against; otherwise all benchmarks are new.
 
     Raises:
@@ -115,6 +119,9 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
             judgements[key] = replace(judgements[key], verdict=Verdict.INCONCLUSIVE, reason=reason)
         if result.fullname not in said and judgements[key].ratio is not None:
             judgements[key] = told(judgements[key], parts.get(key))
+    found = confirmation_of(judged) if confirmed and not baseline else {}
+    for key, result in judged.by_key.items():
+        judgements[key] = abide_by(judgements[key], found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     return Comparison(
         run=judged,
@@ -122,7 +129,7 @@ def compare(run: Path | None, baseline: Sequence[Path], machines: Path, *, deman
         past=past,
         judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
         records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
-        shift=suite_shift(measured, histories, Policy()),
+        shift=suite_abides_by(suite_shift(measured, histories, Policy()), found.get(SUITE)),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +26,10 @@ class Nights(Checkout):
     def __init__(self, folder: Path, cache_home: Path) -> None:
         super().__init__(folder, cache_home)
         self.gh = FakeGh(folder / "bin")
-        (self.root / ".venv").symlink_to(sys.prefix)
-        (self.root / ".git" / "info" / "exclude").write_text(".venv\n")
+        for name in (".venv", ".tox/reference"):
+            (self.root / name).parent.mkdir(exist_ok=True)
+            (self.root / name).symlink_to(sys.prefix)
+        (self.root / ".git" / "info" / "exclude").write_text(".venv\n.tox\n")
         git(folder, "init", "--quiet", "--bare", "origin.git")
         git(self.root, "remote", "add", "origin", str(folder / "origin.git"))
         self.environment |= {
@@ -36,7 +41,9 @@ class Nights(Checkout):
         """The steps of a job, with the preset quick on whatever machine this is."""
         given = {"BENCH_PRESET": "quick", "BENCH_LAUNCHES": "2", "MACHINE_TOLERATE": "all", **variables}
         named = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
-        command = [sys.executable, ".ci/steps.py", "nightly", "--job", name, "--skip", "Install", *named]
+        left_out = ("Install", "Build the accepted run's environment") if name == "measure" else ("Install",)
+        leave_out = [word for step in left_out for word in ("--skip", step)]
+        command = [sys.executable, ".ci/steps.py", "nightly", "--job", name, *leave_out, *named]
         return subprocess.run(
             [*command, "--artifacts", str(self.artifacts)],
             cwd=self.root,
@@ -52,6 +59,14 @@ class Nights(Checkout):
         self.count += 1
         shutil.rmtree(self.root / "runs", ignore_errors=True)
         return self.job("measure", **variables)
+
+    def accept(self, run: Path) -> None:
+        """Accepts a file of a run and commits the baseline."""
+        command = [sys.executable, "-m", "baselines", "accept", str(run), "--reason", "a story"]
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        git(self.root, "add", "baselines/machines")
+        git(self.root, "commit", "--quiet", "--message", "baseline")
 
     def ended(self, done: subprocess.CompletedProcess[str], code: int) -> str:
         """What a job printed, if it ended as expected; where it did not because the machine is busy, the test is skipped."""
@@ -102,8 +117,10 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
     nights.rewrite(ONE_RUN, THREE_RUNS)
     git(nights.root, "commit", "--all", "--quiet", "--message", "slower")
     red = nights.ended(nights.night(), 1)
-    for step, code in (("Measure", 1), ("Report", 0), ("Judge", 1)):
+    for step, code in (("Measure", 1), ("Confirm", 1), ("Report", 0), ("Judge", 1)):
         assert f"--- {step}: exit {code}" in red
+    assert "the packages are not it" in red
+    assert "but the code changed since" in red
     assert kept <= nights.uploaded()
     assert "## 1 regressed, 1 " in (nights.artifacts / "summary.md").read_text()
     assert nights.job("issue").returncode == 0
@@ -111,3 +128,35 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
     (issue,) = nights.gh.issues
     assert "onnxruntime-fp32-threads1-batch4-seq128" in issue["body"]
     assert len(issue["comments"]) == 1
+
+
+@pytest.mark.slow
+def test_a_night_on_a_slower_machine(tmp_path: Path, cache_home: Path) -> None:
+    """What no package and no code explains is acquitted in a duet: green, said in the report, and no issue."""
+    nights = Nights(tmp_path, cache_home)
+    nights.ended(nights.night(), 1)
+    (measured,) = (nights.artifacts / "nightly").glob("*Z_*/run.json")
+    content = json.loads(measured.read_text())
+    for benchmark in content["benchmarks"]:  # as if the machine had been three times as fast that night
+        rescale(benchmark, 1 / 3)
+    measured.write_text(json.dumps(content))
+    nights.accept(measured)
+
+    green = nights.ended(nights.night(), 0)
+    for step, code in (("Measure", 1), ("Confirm", 0), ("Report", 0), ("Judge", 0)):
+        assert f"--- {step}: exit {code}" in green
+    assert "acquitted  benchmarks/" in green
+    assert "acquitted: a duet with the accepted run's environment" in (nights.artifacts / "summary.md").read_text()
+    assert nights.job("issue").returncode == 0
+    assert nights.gh.issues == []
+
+
+def rescale(benchmark: dict[str, Any], factor: float) -> None:
+    """Multiplies every time that is judged."""
+    stats, extra = benchmark["stats"], benchmark["extra_info"]
+    stats["data"] = [factor * seconds for seconds in stats["data"]]
+    stats["median"] = statistics.median(stats["data"])
+    extra["throughput_per_s"] /= factor
+    for launch in extra["launches"]:
+        launch["median_s"] *= factor
+        launch["throughput_per_s"] /= factor

@@ -1,0 +1,205 @@
+"""`baselines confirm`: which suspects a duet acquits, which stay red, and that every later word abides by it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines import confirm, confirmation
+from baselines.checkout import code_changed
+from baselines.run_file import RunFileError
+from tests.builders import ONE, THREE, TWO, Checkout, benchmark, git
+
+ACQUITTED = {"verdict": "passed", "ratio": 1.001, "interval": [0.99, 1.012]}
+CONVICTED = {"verdict": "regressed", "ratio": 1.2, "interval": [1.19, 1.21]}
+UNSURE = {"verdict": "inconclusive", "ratio": 1.01, "interval": [0.97, 1.05]}
+
+
+class Confirming:
+    """A checkout with five accepted runs, a red run, and a duet whose findings are given."""
+
+    def __init__(self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.checkout = checkout
+        (checkout.folder / "fixtures").mkdir()
+        (checkout.folder / "fixtures" / "timing.py").write_text("1\n")
+        self.commit()
+        for day in range(5):
+            ended = checkout.accept(self.run(ONE_S, TWO_S, day))
+            assert ended.code == 0, ended.err
+        self.commit()
+        self.found: dict[str, Any] = {}
+        self.asked: list[str] = []
+
+        def played(names: list[str], *_: Any, **__: Any) -> dict[str, Any]:
+            self.asked = names
+            return self.found
+
+        monkeypatch.setattr(confirmation, "played", played)
+
+    def commit(self) -> None:
+        """Commits whatever changed."""
+        git(self.checkout.folder, "add", ".")
+        git(self.checkout.folder, "commit", "--quiet", "--allow-empty", "--message", "next")
+
+    def run(self, one_s: float, two_s: float, day: int, **words: Any) -> Path:
+        """A run of two benchmarks, measured at the commit that is checked out."""
+        commit = git(self.checkout.folder, "rev-parse", "HEAD").strip()
+        return self.checkout.run(
+            *(benchmark(ONE, one_s), benchmark(TWO, two_s), benchmark(THREE, TWO_S)),
+            started_day=day,
+            commit_info={"id": commit},
+            run=words,
+        )
+
+    def __call__(self, run: Path) -> tuple[str, int]:
+        """Confirms a run."""
+        return confirm.confirm(
+            confirm.Request(
+                run=run,
+                reference_python="python",
+                machines=self.checkout.store,
+                checkout=self.checkout.folder,
+            )
+        )
+
+
+ONE_S, TWO_S = 0.01, 0.02
+PLAYED = confirmation.played
+NAME = benchmark(ONE)["fullname"]
+
+
+@pytest.fixture
+def confirming(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Confirming:
+    """Five accepted runs whose only story is 10 and 20 ms."""
+    return Confirming(Checkout(tmp_path / "checkout", capsys), monkeypatch)
+
+
+def test_acquitted(confirming: Confirming) -> None:
+    """Packages and code are the same and the duet excludes the slowdown: green, and compare says why."""
+    run = confirming.run(2 * ONE_S, TWO_S, 9)
+    assert confirming.checkout.baselines("compare", run).code == 1
+    confirming.found = {NAME: ACQUITTED}
+    text, code = confirming(run)
+    assert (confirming.asked, code) == ([NAME], 0)
+    assert text == (
+        f"acquitted  {NAME}: a duet with the accepted run's environment, same code, same CPUs: "
+        "+0.1 % [-1.0 %, +1.2 %]: the machine changed"
+    )
+    compared = confirming.checkout.baselines("compare", run)
+    assert compared.code == 0
+    assert "acquitted: a duet with the accepted run's environment" in compared.out
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (CONVICTED, "the duet finds it slower than the accepted run's environment as well: +20.0 % [+19.0 %, +21.0 %]"),
+        (UNSURE, "the duet cannot exclude 3.0%: +1.0 % [-3.0 %, +5.0 %]"),
+        ({"verdict": "inconclusive", "ratio": None, "interval": None}, "the duet has too few launch pairs"),
+        (None, "the duet could not measure it"),
+    ],
+)
+def test_stays_red(confirming: Confirming, said: dict[str, Any] | None, reason: str) -> None:
+    """Whatever the duet did not exclude, with its numbers."""
+    run = confirming.run(2 * ONE_S, TWO_S, 9)
+    confirming.found = {} if said is None else {NAME: said}
+    text, code = confirming(run)
+    assert (text, code) == (f"stays red  {NAME}: {reason}", 1)
+    compared = confirming.checkout.baselines("compare", run)
+    assert compared.code == 1
+    assert reason.partition(":")[0] in compared.out
+
+
+def test_changed_code_is_not_acquitted(confirming: Confirming) -> None:
+    """Both sides of a duet run the code of this checkout, so that it cannot speak for it; other files do not matter."""
+    (confirming.checkout.folder / "README.md").write_text("words\n")
+    confirming.commit()
+    confirming.found = {NAME: ACQUITTED}
+    assert confirming(confirming.run(2 * ONE_S, TWO_S, 9))[1] == 0
+    (confirming.checkout.folder / "fixtures" / "timing.py").write_text("2\n")
+    confirming.commit()
+    text, code = confirming(confirming.run(2 * ONE_S, TWO_S, 10))
+    assert code == 1
+    assert "the packages are not it (+0.1 % [-1.0 %, +1.2 %]), but the code changed since" in text
+    assert text.endswith("fixtures/timing.py")
+
+
+def test_what_no_duet_can_take_away(confirming: Confirming) -> None:
+    """A failed test, a missing benchmark, a run that was cut off: red, whatever is acquitted."""
+    failed = {TWO.join(("benchmarks/x.py::", "")): {"outcome": "failed", "reason": "a thread left its CPUs"}}
+    run = confirming.run(2 * ONE_S, TWO_S, 9, partial=True, not_measured=failed)
+    confirming.found = {NAME: ACQUITTED}
+    text, code = confirming(run)
+    assert code == 1
+    assert "acquitted  " in text
+    assert "a thread left its CPUs" in text
+    assert "stays red  the run was cut off before its end" in text
+
+
+def test_a_suite_that_is_slower_as_a_whole(confirming: Confirming) -> None:
+    """Every backend is heard: acquitted where all of them are, red where one is not."""
+    commit = git(confirming.checkout.folder, "rev-parse", "HEAD").strip()
+    slower = [benchmark(name, 1.04 * seconds) for name, seconds in ((ONE, ONE_S), (TWO, TWO_S), (THREE, TWO_S))]
+    run = confirming.checkout.run(*slower, started_day=9, commit_info={"id": commit})
+    assert confirming.checkout.baselines("compare", run).code == 1
+    names = [one["fullname"] for one in slower]
+    confirming.found = dict.fromkeys(names, ACQUITTED)
+    text, code = confirming(run)
+    assert sorted(confirming.asked) == sorted(names)
+    assert code == 0, text
+    assert "acquitted  the suite as a whole: 3 benchmarks in a duet, of every backend" in text
+    assert confirming.checkout.baselines("compare", run).code == 0
+    confirming.found[names[1]] = UNSURE
+    text, code = confirming(run)
+    assert code == 1
+    assert "stays red  the suite as a whole: not acquitted with it: test_out_of_the_box[pytorch" in text
+    assert confirming.checkout.baselines("compare", run).code == 1
+
+
+def test_nothing_to_confirm(confirming: Confirming) -> None:
+    """A green run asks for no duet."""
+    text, code = confirming(confirming.run(ONE_S, TWO_S, 9))
+    assert code == 0
+    assert "nothing to confirm" in text
+    assert confirming.asked == []
+
+
+def test_a_confirmation_is_of_one_run(confirming: Confirming) -> None:
+    """Copied beside another run, or damaged, it acquits nobody: exit 2 with its path."""
+    run = confirming.run(2 * ONE_S, TWO_S, 9)
+    confirming.found = {NAME: ACQUITTED}
+    confirming(run)
+    other = confirming.run(2 * ONE_S, TWO_S, 10)
+    text = (run / "confirmation.json").read_text()
+    for damaged, said in ((text, "not about this run"), ("{}", "not what"), ('{"schema": 1, "run": [', "not what")):
+        (other / "confirmation.json").write_text(damaged)
+        ended = confirming.checkout.baselines("compare", other)
+        assert ended.code == 2
+        assert said in ended.err
+        assert "confirmation.json" in ended.err
+
+
+def test_a_duet_without_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout_run: Any) -> None:
+    """Its exit code is said; nothing is acquitted."""
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 4))
+    with pytest.raises(RunFileError, match="the duet ended with exit code 4 and left no result"):
+        PLAYED([NAME], checkout_run, python="/no/python", extra=(), folder=tmp_path, checkout=tmp_path)
+
+
+@pytest.fixture
+def checkout_run(confirming: Confirming) -> Any:
+    """A run as it is read."""
+    from baselines.reading import read_run
+
+    return read_run(confirming.run(ONE_S, TWO_S, 9) / "run.json")
+
+
+def test_commits_that_git_does_not_know(confirming: Confirming) -> None:
+    """As in a shallow checkout: nobody is acquitted, and the way out is said."""
+    said = code_changed(confirming.checkout.folder, "0" * 40, "HEAD")
+    assert said is not None
+    assert "git fetch --unshallow" in said
+    assert code_changed(confirming.checkout.folder, None, "HEAD") == "it is not known which commits measured them"
