@@ -1,0 +1,74 @@
+"""The study of the reference kernel: what a record keeps, and what is said of records."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studies.error_rates import StudyError
+from studies.reference_kernel import append, baselines_of, plan_of, record_of, show
+from tests.builders import ONE, TWO, run_content
+from tests.test_reference_kernel import moody, with_kernel
+
+
+def content(factors: tuple[float, float, float], day: int, *, slowed: float = 1.0) -> dict[str, Any]:
+    """A run.json of two benchmarks with the kernel beside them, the first one slowed."""
+    one, two, kernel = factors
+    made = run_content(
+        with_kernel(ONE, 0.01 * one * slowed, 0.007 * kernel), with_kernel(TWO, 0.02 * two, 0.007 * kernel), started_day=day
+    )
+    packages = {name: {"version": "1.0", "local": None} for name in ("torch", "tensorflow", "onnxruntime", "transformers")}
+    return {**made, "environment": {"packages": {**packages, "numpy": {"version": "2.4.6", "local": None}}}}
+
+
+def test_records_are_runs(tmp_path: Path) -> None:
+    """On a machine of changing mood the ratio finds 10 % that the times cannot; both tables stand beside each other."""
+    data = tmp_path / "data.jsonl"
+    for day, factors in enumerate(moody(5, 7)):
+        append(data, record_of(content(factors, day), {}))
+    (name,) = {one["fullname"] for one in content((1, 1, 1), 8)["benchmarks"] if one["param"] == ONE}
+    append(data, record_of(content((1, 1, 1), 8, slowed=1.10), {name: 0.10}))
+    text = show(data)
+    assert "8 runs from 2026-03-01T12:00 to 2026-03-09T12:00 UTC, 7 of them with nothing changed" in text
+    rows = {tuple(cell.strip() for cell in line.split("|")[1:4]): line.split("|")[4:6] for line in text.splitlines()}
+    assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored"]] == ["1", "0"]
+    assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored + kernel"]] == ["1", "1"]
+    assert "3 runs judged against the 5 to 8 newest" in text
+
+
+def test_only_what_came_before_is_a_baseline() -> None:
+    """A run is judged by clean runs before it, and by no more than a baseline keeps."""
+    records: list[dict[str, Any]] = [{"extra_work": {"a": 0.1} if number == 5 else {}} for number in range(12)]
+    before = dict(baselines_of(records))
+    assert before[5] == [0, 1, 2, 3, 4]
+    assert before[6] == [0, 1, 2, 3, 4]
+    assert before[11] == [1, 2, 3, 4, 6, 7, 8, 9, 10][1:]
+    assert 4 not in before
+
+
+def test_the_plan_speaks_of_the_benchmarks_that_it_slows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps for the worker and the share for the record belong to the same benchmark."""
+    monkeypatch.setattr(random.SystemRandom, "random", lambda _: 0.0)
+    steps, drawn = plan_of(content((1, 1, 1), 0), [0.05], 1e-6)
+    assert set(drawn.values()) == {0.05}
+    assert steps == {"onnxruntime None 1x32": 500, "pytorch None 1x32": 1000}
+
+
+def test_records_stay_small_and_say_nothing_of_the_host(tmp_path: Path) -> None:
+    """Rounds, paths and host names are not kept."""
+    data = tmp_path / "data.jsonl"
+    append(data, record_of(content((1, 1, 1), 0), {}))
+    (line,) = data.read_text().splitlines()
+    assert len(line) < 3000
+    assert "data" not in json.loads(line)["benchmarks"][0]["stats"]
+    assert set(json.loads(line)["machine_info"]) == {"machine_id"}
+
+
+def test_nothing_measured(tmp_path: Path) -> None:
+    """A clear message."""
+    with pytest.raises(StudyError, match="has no run; measure some"):
+        show(tmp_path / "none.jsonl")
