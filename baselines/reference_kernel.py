@@ -29,9 +29,9 @@ from baselines.wording import duration_text
 PROVING_RUNS: Final = 5
 PROVEN: Final = 0.7
 MOVED_LIMIT: Final = 0.25
-"""A run in which the kernel's slow turns (90th percentile) take longer than its quick ones (10th) by more is unstable."""
+"""A run in which the kernel's slow turns (upper quartile) take longer than its quick ones (lower) by more is unstable."""
 LEAST_TURNS: Final = 10
-"""Turns below which nothing is said of the machine's steadiness: percentiles of fewer are single turns."""
+"""Turns below which nothing is said of the machine's steadiness: quartiles of fewer are nearly single turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +200,7 @@ class Movement:
     turns: int
     median_s: float
     moved: float
-    """90th over 10th percentile of the turns, less 1."""
+    """Upper over lower quartile of the turns, less 1."""
 
     @property
     def too_far(self) -> bool:
@@ -222,14 +222,14 @@ def movements(results: Iterable[Result]) -> list[Movement]:
     for identity, taken in turns.items():
         for part in KERNEL_PARTS if len(taken) >= LEAST_TURNS else ():
             values = [turn[part] for turn in taken]
-            tenths = quantiles(values, n=10)
+            lower, _, upper = quantiles(values, n=4)
             found.append(
                 Movement(
                     identity=identity,
                     part=part,
                     turns=len(values),
                     median_s=median(values),
-                    moved=tenths[-1] / tenths[0] - 1,
+                    moved=upper / lower - 1,
                 )
             )
     return found

@@ -241,7 +241,7 @@ class TestHealth:
         assert "gemm 8.75 ms" in dict(view.facts)["reference kernel"]
 
     def test_few_turns_say_nothing(self, tmp_path: Path) -> None:
-        """Percentiles of a handful are single turns."""
+        """Quartiles of a handful are single turns."""
         run = read_run(run_folder(tmp_path, with_kernel(ONE, 0.01, 0.007, steady=False)) / "run.json")
         assert movements(run.results) == []
 
