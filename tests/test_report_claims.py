@@ -123,6 +123,14 @@ def test_a_question_that_was_skipped_gives_its_reason(tmp_path: Path) -> None:
     assert (claim.answer, claim.why) == (Answer.UNTESTED, "skipped, 1 benchmark: one NUMA node")
 
 
+def test_fewer_pinned_threads_than_cores_say_nothing_of_pinning(tmp_path: Path) -> None:
+    """Left alone on two CPUs against one pinned thread is a question of threads, not of pinning."""
+    records = [*out_of_the_box((1, 32, 0.005)), answer("core_count_scaling", 0.01, threads=1)]
+    claim = claim_of(tmp_path, "pinning", records)
+    assert claim.answer is Answer.UNTESTED
+    assert "no problem size both out of the box and pinned to all cores" in claim.why
+
+
 def test_backends_may_disagree(tmp_path: Path) -> None:
     """Decided for one and against another: in part, and the numbers of both."""
     records = memory(0.02) + [

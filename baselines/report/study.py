@@ -106,7 +106,7 @@ def pinning(points: Sequence[Point], run: Run) -> Claim:
     compared = []
     for key, mine in _alone(points, "core_count_scaling", _backend_and_size):
         most = max(mine, key=lambda one: one.count("threads"))
-        if key in chosen:
+        if key in chosen and most.count("threads") >= cores_of(chosen[key], run):
             what = f"{_named(*key)}: out of the box against {most.count('threads')} pinned threads"
             compared.append(Compared(what=what, before=most, after=chosen[key]))
     cases = [replace(case, says=above(case, 0.0)) for case in measured(compared)]
@@ -119,8 +119,15 @@ def pinning(points: Sequence[Point], run: Run) -> Claim:
         "against 85 at 512.",
         rule="Out of the box against a thread on each physical core, pinned. For it: out of the box is slower; against "
         "it: faster.",
-        untested=_untested(run, points, "core_count_scaling", "no problem size both out of the box and pinned"),
+        untested=_untested(run, points, "core_count_scaling", "no problem size both out of the box and pinned to all cores"),
     )
+
+
+def cores_of(chosen: Point, run: Run) -> int:
+    """How many threads make one on each physical core that an instance was granted: fewer would be another question."""
+    granted = len({cpu for worker in chosen.workers for cpu in worker.cpus})
+    cores = run.machine_hard.get("physical_cores")
+    return min(granted, cores) if isinstance(cores, int) else granted
 
 
 def few_threads(points: Sequence[Point], run: Run) -> Claim:
