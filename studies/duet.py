@@ -206,13 +206,14 @@ def show(data: Path) -> str:
 
 
 def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
-    """The benchmarks of sessions with or without extra work in them, by backend."""
+    """The benchmarks of sessions with or without extra work in them, by backend and whether it was pinned."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
-        for one in record["benchmarks"].values():
+        for name, one in record["benchmarks"].items():
             if bool(one["share"]) == changed:
-                found.setdefault(one["backend"], []).append(one)
-    return found
+                how = "out of the box" if "test_out_of_the_box" in name else "pinned to one core"
+                found.setdefault(f"{one['backend']}, {how}", []).append(one)
+    return dict(sorted(found.items()))
 
 
 def spread_of(benchmarks: Iterable[Mapping[str, Any]]) -> tuple[float, float]:

@@ -48,9 +48,9 @@ def test_the_tables(tmp_path: Path) -> None:
     text = show(data)
     assert "2 sessions, 10 s per benchmark." in text
     assert "(0 of 1 clean sessions were red)" in text
-    assert "| onnxruntime | 3 | 1 | 0.8% to 90.6% | 0 | 1 | 1.15% | +0.00% |" in text
-    assert "| onnxruntime | 5% | +5.0 % | 2 | 1 | 1.3% to 98.7% | 1 | 0 |" in text
-    assert "| onnxruntime | 1% | +1.1 % | 1 | 0 | 0.0% to 97.5% | 0 | (1, rightly) |" in text
+    assert "| onnxruntime, pinned to one core | 3 | 1 | 0.8% to 90.6% | 0 | 1 | 1.15% | +0.00% |" in text
+    assert "| onnxruntime, pinned to one core | 5% | +5.0 % | 2 | 1 | 1.3% to 98.7% | 1 | 0 |" in text
+    assert "| onnxruntime, pinned to one core | 1% | +1.1 % | 1 | 0 | 0.0% to 97.5% | 0 | (1, rightly) |" in text
 
 
 def test_extra_work_is_a_share_of_what_the_reference_took() -> None:
