@@ -57,6 +57,8 @@ KEPT: Final = {
 }
 """The words of a run.json that a record keeps: those that a comparison reads."""
 RULES: Final = ("stored", "stored + kernel")
+PEER: Final = "median:5%"
+"""What pytest-benchmark's --benchmark-compare-fail says of the same runs, against the newest clean one."""
 
 
 def session(folder: Path, plan: Mapping[str, int]) -> dict[str, Any]:
@@ -224,6 +226,12 @@ def judged(records: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[Pa
                 share = records[number]["extra_work"].get(result.fullname, 0.0)
                 for backend in (str(result.configuration["backend"]), "all"):
                     said.setdefault((backend, share, rule), Counter())[judgement.verdict.value] += 1
+        newest = medians_of(records[before[-1]])
+        for name, median_s in medians_of(records[number]).items():
+            share, backend = records[number]["extra_work"].get(name, 0.0), backends_of(records[number])[name]
+            for group in (backend, "all"):
+                word = "regressed" if median_s > 1.05 * newest[name] else "passed"
+                said.setdefault((group, share, f"`{PEER}`"), Counter())[word] += 1
     lines = [
         f"{runs} runs judged against the {PROVING_RUNS} to {KEPT_RUNS} newest with nothing changed before them:",
         "",
@@ -238,6 +246,16 @@ def judged(records: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[Pa
             f"| {counts['inconclusive']} | {passed} |"
         )
     return lines
+
+
+def medians_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """Median latency in seconds by node id."""
+    return {one["fullname"]: one["stats"]["median"] for one in record["benchmarks"]}
+
+
+def backends_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """Backend by node id."""
+    return {one["fullname"]: one["extra_info"]["configuration"]["backend"] for one in record["benchmarks"]}
 
 
 def baselines_of(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, list[int]]]:

@@ -37,6 +37,7 @@ def test_records_are_runs(tmp_path: Path) -> None:
     rows = {tuple(cell.strip() for cell in line.split("|")[1:4]): line.split("|")[4:6] for line in text.splitlines()}
     assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored"]] == ["1", "0"]
     assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored + kernel"]] == ["1", "1"]
+    assert rows["onnxruntime", "10%", "`median:5%`"][0].strip() == "1"
     assert "3 runs judged against the 5 to 8 newest" in text
 
 
