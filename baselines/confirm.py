@@ -8,8 +8,8 @@ from pathlib import Path
 
 from baselines import confirmation
 from baselines.compare import Comparison, compare
+from baselines.confirmation import Suspect
 from baselines.judgement import Judgement, Verdict
-from baselines.results import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +65,22 @@ def confirm(request: Request) -> tuple[str, int]:
     return "\n".join(lines), int(red)
 
 
-def suspects_of(comparison: Comparison) -> dict[str, tuple[Judgement, Run]]:
+def suspects_of(comparison: Comparison) -> dict[str, Suspect]:
     """By node id the benchmarks that regressed, with the newest accepted run of each."""
     return {
-        result.fullname: (judgement, comparison.past[key].runs[-1])
+        result.fullname: suspect_of(comparison, key, judgement)
         for key, (result, judgement) in comparison.judgements.items()
         if judgement.verdict is Verdict.REGRESSED
     }
 
 
-def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict[str, tuple[Judgement, Run]]:
+def suspect_of(comparison: Comparison, key: str, judgement: Judgement) -> Suspect:
+    """A benchmark with the newest accepted run that holds it."""
+    past = comparison.past[key]
+    return Suspect(judgement=judgement, run=past.runs[-1], result=past.recent[-1])
+
+
+def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict[str, Suspect]:
     """For a suite that is slower as a whole: of each backend without a suspect the quickest benchmark, for its packages."""
     known = {
         key: result
@@ -87,7 +93,7 @@ def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict
         backend = str(result.configuration.get("backend"))
         if backend not in spoken_for:
             quickest.setdefault(backend, key)
-    return {known[key].fullname: (comparison.judgements[key][1], comparison.past[key].runs[-1]) for key in quickest.values()}
+    return {known[key].fullname: suspect_of(comparison, key, comparison.judgements[key][1]) for key in quickest.values()}
 
 
 def reasons_beside(comparison: Comparison, suspects: set[str]) -> Sequence[str]:

@@ -19,16 +19,30 @@ from typing import Any, Final
 
 from baselines.checkout import code_changed
 from baselines.duet_words import numbers_text
-from baselines.judgement import Judgement, Policy, SuiteShift, Verdict
-from baselines.results import Run
+from baselines.judgement import Against, Judgement, Policy, SuiteShift, Verdict
+from baselines.results import Result, Run
 from baselines.run_file import RUN_NAME, RunFileError, put_in_place
 
 FILE_NAME: Final = "confirmation.json"
 FOLDER_NAME: Final = "confirmation"
 """In the folder of the confirmed run: the duet's own run, which so is never the newest run of anything."""
 SCHEMA: Final = 1
+LAUNCHES: Final = 16
+"""Launch pairs: more than a duet has otherwise, because suspects are few and an inconclusive duet acquits nobody."""
 SUITE: Final = "the suite as a whole"
 """In place of a node id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A benchmark that a duet shall confirm or acquit."""
+
+    judgement: Judgement
+    """Of the comparison with accepted runs."""
+    run: Run
+    """The newest accepted run of it."""
+    result: Result
+    """What that run holds of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +54,12 @@ class Confirmed:
     reason: str
 
 
-def why_not_acquitted(said: Mapping[str, Any] | None, judgement: Judgement, changed: str | None) -> str | None:
+def why_not_acquitted(said: Mapping[str, Any] | None, suspect: Suspect, changed: str | None) -> str | None:
     """Why a suspect stays red; None when it does not.
 
     Args:
         said: `extra_info.duet` of the suspect; None where the duet did not measure it.
-        judgement: of the comparison with accepted runs.
+        suspect: with the accepted run that it is about.
         changed: how the code differs from that of the accepted run; None where it does not.
     """
     if said is None:
@@ -56,7 +70,13 @@ def why_not_acquitted(said: Mapping[str, Any] | None, judgement: Judgement, chan
     numbers = numbers_text(ratio, (interval[0], interval[1]))
     if said.get("verdict") == Verdict.REGRESSED:
         return f"the duet finds it slower than the accepted run's environment as well: {numbers}"
-    margin = Policy().min_effect if judgement.allowance is None else min(judgement.allowance, Policy().min_effect)
+    versions = (said.get("reference") or {}).get("versions")
+    if versions != dict(suspect.result.versions):
+        there, recorded = versions_text(versions or {}), versions_text(suspect.result.versions)
+        return f"the reference has {there}, and the accepted run had {recorded}: build it, tox run -e reference"
+    if suspect.judgement.against is Against.ANCHOR:
+        return f"it crept away from its anchor, of which the newest accepted environment knows nothing ({numbers})"
+    margin = min(suspect.judgement.allowance or Policy().min_effect, Policy().min_effect)
     if interval[1] > 1 + margin:
         return f"the duet cannot exclude {margin:.1%}: {numbers}"
     if changed is not None:
@@ -64,23 +84,28 @@ def why_not_acquitted(said: Mapping[str, Any] | None, judgement: Judgement, chan
     return None
 
 
+def versions_text(versions: Mapping[str, str]) -> str:
+    """`onnxruntime 1.32.0, numpy 2.4.6`."""
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) or "none of its packages"
+
+
 def confirmed_of(
-    suspects: Mapping[str, tuple[Judgement, Run]], duet: Mapping[str, Mapping[str, Any]], run: Run, checkout: Path
+    suspects: Mapping[str, Suspect], duet: Mapping[str, Mapping[str, Any]], run: Run, checkout: Path
 ) -> list[Confirmed]:
     """What the duet's results say of each suspect.
 
     Args:
-        suspects: by node id, the judgement and the newest accepted run of the benchmark.
+        suspects: by node id.
         duet: by node id, `extra_info.duet` of what the duet measured.
         run: the one that is confirmed.
         checkout: a folder of the repository.
     """
     found = []
-    for name, (judgement, accepted) in suspects.items():
-        changed = code_changed(checkout, accepted.commit, run.commit) or (
+    for name, suspect in suspects.items():
+        changed = code_changed(checkout, suspect.run.commit, run.commit) or (
             "it had uncommitted changes" if run.dirty else None
         )
-        why = why_not_acquitted(duet.get(name), judgement, changed)
+        why = why_not_acquitted(duet.get(name), suspect, changed)
         said = duet.get(name) or {}
         numbers = numbers_text(said.get("ratio"), tuple(said["interval"]) if said.get("interval") else None)
         reason = why or f"a duet with the accepted run's environment, same code, same CPUs: {numbers}: the machine changed"
@@ -97,7 +122,7 @@ def played(
         RunFileError: it left no result.
     """
     command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference-python", python]
-    command += ["--runs", str(folder)]
+    command += ["--runs", str(folder), "--launches", str(LAUNCHES)]
     for option, value in (("--model", run.model), ("--preset", run.preset)):
         command += [option, value] if value else []
     before = set(folder.glob("*Z_*"))

@@ -10,12 +10,16 @@ import pytest
 
 from baselines import confirm, confirmation
 from baselines.checkout import code_changed
+from baselines.judgement import Against, Judgement, Verdict
+from baselines.reading import read_run
 from baselines.run_file import RunFileError
+from baselines.store import MACHINES
 from tests.builders import ONE, THREE, TWO, Checkout, benchmark, git
 
-ACQUITTED = {"verdict": "passed", "ratio": 1.001, "interval": [0.99, 1.012]}
-CONVICTED = {"verdict": "regressed", "ratio": 1.2, "interval": [1.19, 1.21]}
-UNSURE = {"verdict": "inconclusive", "ratio": 1.01, "interval": [0.97, 1.05]}
+SAME = {"reference": {"versions": {"torch": "2.13.0"}}}
+ACQUITTED = {"verdict": "passed", "ratio": 1.001, "interval": [0.99, 1.012], **SAME}
+CONVICTED = {"verdict": "regressed", "ratio": 1.2, "interval": [1.19, 1.21], **SAME}
+UNSURE = {"verdict": "inconclusive", "ratio": 1.01, "interval": [0.97, 1.05], **SAME}
 
 
 class Confirming:
@@ -68,6 +72,7 @@ class Confirming:
 
 ONE_S, TWO_S = 0.01, 0.02
 PLAYED = confirmation.played
+ANY_RUN = next(MACHINES.glob("*/*/*.json"))
 NAME = benchmark(ONE)["fullname"]
 
 
@@ -100,6 +105,10 @@ def test_acquitted(confirming: Confirming) -> None:
         (UNSURE, "the duet cannot exclude 3.0%: +1.0 % [-3.0 %, +5.0 %]"),
         ({"verdict": "inconclusive", "ratio": None, "interval": None}, "the duet has too few launch pairs"),
         (None, "the duet could not measure it"),
+        (
+            {**ACQUITTED, "reference": {"versions": {"torch": "2.14.0"}}},
+            "the reference has torch 2.14.0, and the accepted run had torch 2.13.0: build it, tox run -e reference",
+        ),
     ],
 )
 def test_stays_red(confirming: Confirming, said: dict[str, Any] | None, reason: str) -> None:
@@ -125,6 +134,17 @@ def test_changed_code_is_not_acquitted(confirming: Confirming) -> None:
     assert code == 1
     assert "the packages are not it (+0.1 % [-1.0 %, +1.2 %]), but the code changed since" in text
     assert text.endswith("fixtures/timing.py")
+
+
+def test_creep_is_not_acquitted() -> None:
+    """The anchor is older than the newest accepted environment, which may have become slower with it."""
+    crept = Judgement(verdict=Verdict.REGRESSED, reason="", against=Against.ANCHOR, allowance=0.05)
+    run = read_run(ANY_RUN)
+    suspect = confirmation.Suspect(judgement=crept, run=run, result=run.results[0])
+    said = {**ACQUITTED, "reference": {"versions": dict(run.results[0].versions)}}
+    why = confirmation.why_not_acquitted(said, suspect, None)
+    assert why is not None
+    assert why.startswith("it crept away from its anchor")
 
 
 def test_what_no_duet_can_take_away(confirming: Confirming) -> None:
@@ -192,8 +212,6 @@ def test_a_duet_without_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def checkout_run(confirming: Confirming) -> Any:
     """A run as it is read."""
-    from baselines.reading import read_run
-
     return read_run(confirming.run(ONE_S, TWO_S, 9) / "run.json")
 
 

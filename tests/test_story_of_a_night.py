@@ -134,6 +134,8 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
 def test_a_night_on_a_slower_machine(tmp_path: Path, cache_home: Path) -> None:
     """What no package and no code explains is acquitted in a duet: green, said in the report, and no issue."""
     nights = Nights(tmp_path, cache_home)
+    addopts = nights.environment["PYTEST_ADDOPTS"]
+    nights.environment["PYTEST_ADDOPTS"] = addopts.replace("onnxruntime,pytorch", "onnxruntime")  # the steadier one
     nights.ended(nights.night(), 1)
     (measured,) = (nights.artifacts / "nightly").glob("*Z_*/run.json")
     content = json.loads(measured.read_text())
