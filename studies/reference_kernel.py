@@ -157,11 +157,13 @@ def show(data: Path) -> str:
         here = [one for one in records if one["machine_info"]["machine_id"] == machine]
         with tempfile.TemporaryDirectory() as folder:
             paths = {rule: written(Path(folder) / rule, here, kernel=rule != RULES[0]) for rule in RULES}
-            clean = [read_run(path) for path, one in zip(paths[RULES[1]], here, strict=True) if not one["extra_work"]]
+            unslowed = [{**one, "benchmarks": without_extra_work(one)} for one in here]
+            clean = [read_run(path) for path in written(Path(folder) / "clean", unslowed, kernel=True)]
+            whole = sum(not one["extra_work"] for one in here)
             first, last = (str(here[place]["datetime"])[:16] for place in (0, -1))
             head = f"Machine `{machine}`, {here[0]['run']['model']}, {len(here)} runs from {first} to {last} UTC, "
             blocks += [
-                f"{head}{len(clean)} of them with nothing changed.",
+                f"{head}{whole} of them with nothing changed.",
                 "",
                 *spreads(clean),
                 "",
@@ -169,6 +171,11 @@ def show(data: Path) -> str:
                 "",
             ]
     return "\n".join(blocks).rstrip()
+
+
+def without_extra_work(record: Mapping[str, Any]) -> list[Any]:
+    """The benchmarks of a record in which nothing was changed."""
+    return [one for one in record["benchmarks"] if one["fullname"] not in record["extra_work"]]
 
 
 def written(folder: Path, records: Sequence[Mapping[str, Any]], *, kernel: bool) -> list[Path]:
@@ -186,21 +193,21 @@ def written(folder: Path, records: Sequence[Mapping[str, Any]], *, kernel: bool)
 
 
 def spreads(clean: Sequence[Run]) -> list[str]:
-    """The table of how far runs with nothing changed lie apart, with the kernel and without."""
-    past = {key: past_in(clean, key) for key in clean[-1].by_key} if clean else {}
+    """The table of how far runs lie apart, with the kernel and without; of benchmarks in which nothing was changed."""
+    past = {key: past_in(clean, key) for key in {key: None for run in clean for key in run.by_key}}
     lines = [
-        "Between runs with nothing changed, standard deviation pooled over benchmarks:",
+        "Benchmarks without extra work, standard deviation between runs, pooled:",
         "",
-        "| backend | benchmarks | alone | ratio to gemm | ratio to copy | used |",
-        "|---|---|---|---|---|---|",
+        "| backend | benchmarks | runs of one, at most | alone | ratio to gemm | ratio to copy | used |",
+        "|---|---|---|---|---|---|---|",
     ]
     used = {proof.backend: proof.part for proof in kernel_in(past).proofs if proof.proven}
     for backend, proofs in proofs_of(past).items():
         by_part = {proof.part: proof for proof in proofs}
         gemm, copy = by_part["gemm"], by_part["copy"]
         lines.append(
-            f"| {backend} | {gemm.benchmarks} | {gemm.alone_sd:.1%} | {gemm.ratio_sd:.1%} | {copy.ratio_sd:.1%} "
-            f"| {used.get(backend, 'no')} |"
+            f"| {backend} | {gemm.benchmarks} | {gemm.runs} | {gemm.alone_sd:.1%} | {gemm.ratio_sd:.1%} "
+            f"| {copy.ratio_sd:.1%} | {used.get(backend, 'no')} |"
         )
     moved = [movement for run in clean for movement in movements(run.results) if movement.part == "gemm"]
     if moved:
