@@ -240,7 +240,7 @@ def judged(records: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[Pa
                 word = "regressed" if median_s > 1.05 * newest[name] else "passed"
                 said.setdefault((group, share, f"`{PEER}`"), Counter())[word] += 1
     lines = [
-        f"{runs} runs judged against the {PROVING_RUNS} to {KEPT_RUNS} newest with nothing changed before them:",
+        f"Judged against the {PROVING_RUNS} to {KEPT_RUNS} newest runs with nothing changed before them, {runs} runs:",
         "",
         "| backend | extra work | rule | benchmarks | called slower | exact 95 % interval | inconclusive | passed, faster |",
         "|---|---|---|---|---|---|---|---|",

@@ -38,7 +38,7 @@ def test_records_are_runs(tmp_path: Path) -> None:
     assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored"]] == ["1", "0"]
     assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored + kernel"]] == ["1", "1"]
     assert rows["onnxruntime", "10%", "`median:5%`"][0].strip() == "1"
-    assert "3 runs judged against the 5 to 8 newest" in text
+    assert "newest runs with nothing changed before them, 3 runs:" in text
 
 
 def test_only_what_came_before_is_a_baseline() -> None:
