@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from baselines import confirmation
 from baselines.compare import Comparison, compare
 from baselines.confirmation import Suspect
 from baselines.judgement import Judgement, Verdict
+from baselines.results import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,9 @@ def confirm(request: Request) -> tuple[str, int]:
     suspects, shifted = suspects_of(comparison), comparison.shift.verdict is Verdict.REGRESSED
     beside = reasons_beside(comparison, set(suspects))
     asked = {**suspects, **(witnesses_of(comparison, suspects) if shifted else {})}
+    ended = exit_status_of(run)
+    if ended not in (0, 1) or (ended == 1 and not asked and not beside):
+        beside = [*beside, f"pytest ended with exit code {ended}, and no benchmark says why"]
     if not asked and not beside:
         return f"{run.name}: nothing regressed, so that there is nothing to confirm", 0
     confirmed: list[confirmation.Confirmed] = []
@@ -63,6 +68,13 @@ def confirm(request: Request) -> tuple[str, int]:
     lines += [f"stays red  {reason}" for reason in beside]
     red = bool(beside) or any(not one.acquitted for one in confirmed)
     return "\n".join(lines), int(red)
+
+
+def exit_status_of(run: Run) -> int:
+    """What pytest ended with, as the run's file has it; 0 where it does not say."""
+    words = json.loads(run.path.read_text(encoding="utf-8")).get("run")
+    status = words.get("exit_status", 0) if isinstance(words, dict) else 0
+    return status if isinstance(status, int) else 0
 
 
 def suspects_of(comparison: Comparison) -> dict[str, Suspect]:

@@ -187,6 +187,18 @@ def test_nothing_to_confirm(confirming: Confirming) -> None:
     assert confirming.asked == []
 
 
+def test_a_failure_that_no_benchmark_explains(confirming: Confirming) -> None:
+    """An internal error of pytest, or a red exit code without a red benchmark, is not talked away."""
+    text, code = confirming(confirming.run(ONE_S, TWO_S, 9, exit_status=1))
+    assert (code, confirming.asked) == (1, [])
+    assert "stays red  pytest ended with exit code 1, and no benchmark says why" in text
+    confirming.found = {NAME: ACQUITTED}
+    text, code = confirming(confirming.run(2 * ONE_S, TWO_S, 10, exit_status=3))
+    assert code == 1
+    assert "stays red  pytest ended with exit code 3" in text
+    assert confirming(confirming.run(2 * ONE_S, TWO_S, 11, exit_status=1))[1] == 0
+
+
 def test_a_confirmation_is_of_one_run(confirming: Confirming) -> None:
     """Copied beside another run, or damaged, it acquits nobody: exit 2 with its path."""
     run = confirming.run(2 * ONE_S, TWO_S, 9)
