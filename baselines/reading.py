@@ -315,16 +315,13 @@ def _launches(extra: Mapping[str, Any], only: Launch, instances: int) -> tuple[L
 
 def _kernel(words: Any, where: str) -> KernelTimes:
     """What the reference kernel took around a launch."""
-    if not isinstance(words, dict) or not isinstance(words.get("turns_s"), list) or not words["turns_s"]:
-        raise _Unusable(f"{where} is no object with turns_s")
-
-    def seconds(values: Any, place: str) -> dict[str, float]:
-        return {part: _positive(mapping(values), part, place) for part in KERNEL_PARTS}
-
+    turns, slices = (mapping(words).get(key) for key in ("turns_s", "slices_s"))
+    if not isinstance(turns, list) or not isinstance(slices, list) or not slices or len(turns) != len(slices) + 1:
+        raise _Unusable(f"{where} is no object with slices_s and turns_s, of which there is one more")
     return KernelTimes(
         identity=", ".join(str(words.get(key)) for key in ("version", "numpy", "blas", "cpus")),
-        seconds=seconds(words.get("seconds"), f"{where}.seconds"),
-        turns_s=tuple(seconds(turn, f"{where}.turns_s") for turn in words["turns_s"]),
+        turns_s=tuple({part: _positive(mapping(turn), part, f"{where}.turns_s") for part in KERNEL_PARTS} for turn in turns),
+        slices_s=tuple(_positive({str(place): one}, str(place), f"{where}.slices_s") for place, one in enumerate(slices)),
     )
 
 

@@ -9,10 +9,12 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from baselines.judgement import Judgement
+from baselines.middle import interquartile_mean
 from baselines.run_file import RUN_NAME
 from baselines.wording import duration_text, three_digits
 
@@ -26,10 +28,19 @@ class KernelTimes:
 
     identity: str
     """Its version, numpy, BLAS and number of CPUs; times of different identities are never compared."""
-    seconds: Mapping[str, float]
-    """By part, of a round: geometric mean over the turns."""
     turns_s: tuple[Mapping[str, float], ...]
-    """By part, in time order."""
+    """By part, of a round, in time order; one more than there are slices."""
+    slices_s: tuple[float, ...]
+    """Between two turns each: seconds per forward pass of these rounds, or of several instances per sample."""
+
+    def log_ratio(self, part: str) -> float:
+        """Logarithm of the benchmark's time as a ratio to a part of the kernel: the interquartile mean over the slices.
+
+        Each slice is compared with the geometric mean of the turns before and after it, so that a mood of the machine that
+        lasts longer than a slice hits both.
+        """
+        around = [(math.log(before[part]) + math.log(after[part])) / 2 for before, after in pairwise(self.turns_s)]
+        return interquartile_mean([math.log(mine) - other for mine, other in zip(self.slices_s, around, strict=True)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,21 +211,22 @@ def judged_values(result: Result, kernel_part: str | None = None) -> tuple[float
 
     Args:
         result: of one benchmark.
-        kernel_part: the log seconds of this part of the reference kernel are taken off.
+        kernel_part: the ratio to this part of the reference kernel is taken in place of the time.
 
     Raises:
-        ValueError: a launch was measured without the reference kernel that is to be taken off.
+        ValueError: a launch was measured without the reference kernel.
     """
-    values = []
-    for launch in result.launches:
-        by_throughput = result.by_throughput and launch.throughput_per_s is not None
-        value = -math.log(launch.throughput_per_s or 0.0) if by_throughput else math.log(launch.median_s)
-        if kernel_part is not None:
-            if launch.kernel is None:
-                raise ValueError(f"{result.fullname}: a launch was measured without the reference kernel")
-            value -= math.log(launch.kernel.seconds[kernel_part])
-        values.append(value)
-    return tuple(values)
+    return tuple(_judged_value(result, launch, kernel_part) for launch in result.launches)
+
+
+def _judged_value(result: Result, launch: Launch, kernel_part: str | None) -> float:
+    if kernel_part is not None:
+        if launch.kernel is None:
+            raise ValueError(f"{result.fullname}: a launch was measured without the reference kernel")
+        return launch.kernel.log_ratio(kernel_part)
+    if result.by_throughput and launch.throughput_per_s is not None:
+        return -math.log(launch.throughput_per_s)
+    return math.log(launch.median_s)
 
 
 def slowdown(before: Result, after: Result) -> float:

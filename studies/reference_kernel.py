@@ -1,8 +1,8 @@
 """Does the reference kernel carry a baseline across the machine's moods? Real runs over hours, some with extra work.
 
-Each call of `measure` appends one run with nothing changed, and one in which each benchmark draws a share of --shares of
-extra work or none, so that calls can be spread over a day. `show` lets `python -m baselines compare` judge every run that
-has enough clean ones before it against the newest of those: once as the runs are, and once without the kernel.
+Each call of `measure` appends one run with nothing changed, and --slowed runs in which each benchmark draws a share of
+--shares of extra work or none, so that calls can be spread over a day. `show` lets `python -m baselines compare` judge every
+run that has enough clean ones before it against the newest of those: once as the runs are, and once without the kernel.
 
 Usage: `python -m studies.reference_kernel measure`, which appends to studies/data/reference_kernel.jsonl, and
 `python -m studies.reference_kernel show`, which prints Markdown of all there is.
@@ -15,6 +15,7 @@ import datetime
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,14 +33,15 @@ from baselines.store import KEPT_RUNS
 from fixtures.instance.handle import REPOSITORY
 from studies.error_rates import RUNS, StudyError, interval, rounded
 from studies.extra_work import PLAN, benchmark_key, step_s
+from studies.peers import PEERS, call_slower, label
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "reference_kernel.jsonl"
 SELECTION: Final = (
     *("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py", "--benchmark-only", "--preset=quick"),
     *("--model=bert-base-cased", "--backends=pytorch,tensorflow_xla,onnxruntime", "--threads=1", "--batch-sizes=1"),
-    *("--sequence-lengths=32,128", "--benchmark-max-time=0.5", "--reference-kernel", "--no-limit"),
+    *("--sequence-lengths=32,64,128", "--benchmark-max-time=0.5", "--reference-kernel", "--no-limit"),
 )
-"""Twelve benchmarks: three backends, out of the box and pinned to one core, two sequence lengths."""
+"""Eighteen benchmarks: three backends, out of the box and pinned to one core, three sequence lengths."""
 SLOWED: Final = 2 / 3
 """Chance that a benchmark of a run with extra work gets some."""
 KEPT: Final = {
@@ -47,7 +49,7 @@ KEPT: Final = {
     "machine_info": ("machine_id",),
     "commit_info": ("id", "dirty"),
     "benchmark": ("fullname", "name", "param", "group"),
-    "stats": ("median", "rounds", "iterations"),
+    "stats": ("rounds", "iterations"),
     "model": ("name", "config_sha256"),
     "configuration": ("backend", "precision", "threads"),
     "extra_info": (
@@ -57,8 +59,6 @@ KEPT: Final = {
 }
 """The words of a run.json that a record keeps: those that a comparison reads."""
 RULES: Final = ("stored", "stored + kernel")
-PEER: Final = "median:5%"
-"""What pytest-benchmark's --benchmark-compare-fail says of the same runs, against the newest clean one."""
 
 
 def session(folder: Path, plan: Mapping[str, int]) -> dict[str, Any]:
@@ -98,9 +98,9 @@ def record_of(content: Mapping[str, Any], shares: Mapping[str, float]) -> dict[s
     benchmarks = [
         {
             **kept(one, "benchmark"),
-            "stats": kept(one["stats"], "stats"),
+            "stats": {**kept(one["stats"], "stats"), **rounds_of(one["stats"])},
             "extra_info": {
-                **kept(one["extra_info"], "extra_info"),
+                **rounded_all(kept(one["extra_info"], "extra_info")),
                 "model": kept(one["extra_info"]["model"], "model"),
                 "configuration": kept(one["extra_info"]["configuration"], "configuration"),
                 "warm_up": {"steady": one["extra_info"]["warm_up"]["steady"]},
@@ -117,8 +117,14 @@ def record_of(content: Mapping[str, Any], shares: Mapping[str, float]) -> dict[s
         "environment": {
             "packages": {name: packages[name] for name in ("torch", "tensorflow", "onnxruntime", "transformers", "numpy")}
         },
-        "benchmarks": rounded_all(benchmarks),
+        "benchmarks": benchmarks,
     }
+
+
+def rounds_of(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """The rounds with five digits, and their median, which a reader compares with them."""
+    data = rounded(stats["data"])
+    return {"data": data, "median": statistics.median(data)}
 
 
 def rounded_all(value: Any) -> Any:
@@ -129,15 +135,17 @@ def rounded_all(value: Any) -> Any:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:
-    """One clean run and one with extra work; a line per run is on disk as soon as it has ended."""
+    """One clean run and some with extra work; a line per run is on disk as soon as it has ended."""
     shares = [float(word) for word in options.shares.split(",")]
     options.data.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     clean = session(folder, {})
     append(options.data, record_of(clean, {}))
-    steps, drawn = plan_of(clean, shares, step_s())
-    append(options.data, record_of(session(folder, steps), drawn))
-    print(f"two runs in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    one_step_s = step_s()
+    for _ in range(options.slowed):
+        steps, drawn = plan_of(clean, shares, one_step_s)
+        append(options.data, record_of(session(folder, steps), drawn))
+    print(f"{1 + options.slowed} runs in {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
 def append(data: Path, record: Mapping[str, Any]) -> None:
@@ -153,15 +161,17 @@ def show(data: Path) -> str:
     if not records:
         raise StudyError(f"{data} has no run; measure some: python -m studies.reference_kernel measure")
     blocks = []
-    for machine in sorted({one["machine_info"]["machine_id"] for one in records}):
-        here = [one for one in records if one["machine_info"]["machine_id"] == machine]
+    for machine, version in sorted({of_one_kind(one) for one in records}):
+        here = [one for one in records if of_one_kind(one) == (machine, version)]
         with tempfile.TemporaryDirectory() as folder:
             paths = {rule: written(Path(folder) / rule, here, kernel=rule != RULES[0]) for rule in RULES}
             unslowed = [{**one, "benchmarks": without_extra_work(one)} for one in here]
             clean = [read_run(path) for path in written(Path(folder) / "clean", unslowed, kernel=True)]
             whole = sum(not one["extra_work"] for one in here)
             first, last = (str(here[place]["datetime"])[:16] for place in (0, -1))
-            head = f"Machine `{machine}`, {here[0]['run']['model']}, {len(here)} runs from {first} to {last} UTC, "
+            model = here[0]["run"]["model"]
+            kind = f"Machine `{machine}`, version {version} of the kernel, {model}"
+            head = f"{kind}, {len(here)} runs from {first} to {last} UTC, "
             blocks += [
                 f"{head}{whole} of them with nothing changed.",
                 "",
@@ -171,6 +181,14 @@ def show(data: Path) -> str:
                 "",
             ]
     return "\n".join(blocks).rstrip()
+
+
+def of_one_kind(record: Mapping[str, Any]) -> tuple[str, int]:
+    """What has to be equal for runs to be in one table: the machine and the kernel's version."""
+    (version,) = {
+        launch["reference_kernel"]["version"] for one in record["benchmarks"] for launch in one["extra_info"]["launches"]
+    }
+    return str(record["machine_info"]["machine_id"]), int(version)
 
 
 def without_extra_work(record: Mapping[str, Any]) -> list[Any]:
@@ -233,12 +251,15 @@ def judged(records: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[Pa
                 share = records[number]["extra_work"].get(result.fullname, 0.0)
                 for backend in (str(result.configuration["backend"]), "all"):
                     said.setdefault((backend, share, rule), Counter())[judgement.verdict.value] += 1
-        newest = medians_of(records[before[-1]])
-        for name, median_s in medians_of(records[number]).items():
-            share, backend = records[number]["extra_work"].get(name, 0.0), backends_of(records[number])[name]
-            for group in (backend, "all"):
-                word = "regressed" if median_s > 1.05 * newest[name] else "passed"
-                said.setdefault((group, share, f"`{PEER}`"), Counter())[word] += 1
+        newest = {one["fullname"]: one["stats"] for one in records[before[-1]]["benchmarks"]}
+        for one in records[number]["benchmarks"]:
+            share, backend = records[number]["extra_work"].get(one["fullname"], 0.0), backend_of(one)
+            if one["stats"].get("data") and newest[one["fullname"]].get("data"):  # the first records have no rounds
+                slower = call_slower(one["stats"]["data"], newest[one["fullname"]]["data"])
+                for group in (backend, "all"):
+                    for rule in PEERS:
+                        word = "regressed" if rule in slower else "passed"
+                        said.setdefault((group, share, label(rule)), Counter())[word] += 1
     lines = [
         f"Judged against the {PROVING_RUNS} to {KEPT_RUNS} newest runs with nothing changed before them, {runs} runs:",
         "",
@@ -247,22 +268,17 @@ def judged(records: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[Pa
     ]
     for (backend, share, rule), counts in sorted(said.items(), key=lambda item: (item[0][0] == "all", *item[0])):
         passed, total = counts["passed"] + counts["improved"], counts.total()
-        label = f"{share:.0%}" if share else "none"
+        how_much = f"{share:.0%}" if share else "none"
         lines.append(
-            f"| {backend} | {label} | {rule} | {total} | {counts['regressed']} | {interval(counts['regressed'], total)} "
+            f"| {backend} | {how_much} | {rule} | {total} | {counts['regressed']} | {interval(counts['regressed'], total)} "
             f"| {counts['inconclusive']} | {passed} |"
         )
     return lines
 
 
-def medians_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """Median latency in seconds by node id."""
-    return {one["fullname"]: one["stats"]["median"] for one in record["benchmarks"]}
-
-
-def backends_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """Backend by node id."""
-    return {one["fullname"]: one["extra_info"]["configuration"]["backend"] for one in record["benchmarks"]}
+def backend_of(benchmark: Mapping[str, Any]) -> str:
+    """Whose benchmark of a record it is."""
+    return str(benchmark["extra_info"]["configuration"]["backend"])
 
 
 def baselines_of(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, list[int]]]:
@@ -283,6 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=("measure", "show"))
+    parser.add_argument("--slowed", type=int, default=1, help="runs with extra work after the clean one (%(default)s)")
     parser.add_argument("--shares", default="0.05,0.1", help="extra work (%(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="studies/data/reference_kernel.jsonl")
     options = parser.parse_args(arguments)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fixtures.measurement import rounds, warm_up
-from fixtures.measurement.benchmarking import wait_share
 from fixtures.measurement.parity import ParityError, read_case, require_parity
 from fixtures.measurement.replay import ReplayClock, replay
 from fixtures.measurement.rounds import iterations_for, latency_summary, percentile
+from fixtures.measurement.watch import wait_share
 
 
 class Clock:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import math
 import os
 import random
 import signal
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,21 @@ from baselines.judgement import Verdict
 from baselines.reading import read_run, result_of
 from baselines.reference_kernel import PROVING_RUNS, kernel_in, movements
 from baselines.report.view import view_of
-from baselines.results import KERNEL_PARTS
+from baselines.results import KERNEL_PARTS, KernelTimes
 from baselines.run_file import RunFileError
 from fixtures.instance.handle import InstanceFailure
 from fixtures.machine.topology import Topology
 from fixtures.measurement import frozen_work
+from fixtures.measurement.benchmarking import MOST_SLICES
 from fixtures.measurement.frozen_work import FrozenWork
-from fixtures.measurement.reference_kernel import PARTS, ReferenceKernel
+from fixtures.measurement.reference_kernel import ReferenceKernel
 from fixtures.verdict import Gate
 from tests.builders import ONE, TWO, Checkout, benchmark, run_folder
 from tests.suite import OUT_OF_THE_BOX, SHORT, Suite, instances_of, orphans, wait_until
 
+TURN = {"gemm": 0.007, "copy": 0.02}
 CPUS = Topology.of_this_process().usable_cpus
-FROZEN = {1: "5a7d400d964cc778"}
+FROZEN = {2: "bab4c4088366afa5"}
 """The beginning of the SHA-256 of frozen_work.py's text, by version of the kernel."""
 
 
@@ -56,7 +60,7 @@ class TestFrozenWork:
     def test_a_turn_times_each_part(self) -> None:
         """Seconds of a round, for the parts that results and reports know."""
         turn = FrozenWork().turn()
-        assert tuple(turn) == PARTS == KERNEL_PARTS
+        assert tuple(turn) == KERNEL_PARTS
         assert all(0 < seconds < 10 for seconds in turn.values())
 
 
@@ -78,12 +82,9 @@ class TestProcess:
         assert os.sched_getaffinity(pid) == {CPUS[0]}
         state = Path(f"/proc/{pid}/stat")
         wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "SIGSTOP to arrive")
-        words = kernel.as_json([first, kernel.turn(CPUS[:1])])
-        assert words["cpus"] == 1
-        assert len(words["turns_s"]) == 2
-        assert words["seconds"]["gemm"] == pytest.approx(
-            math.sqrt(words["turns_s"][0]["gemm"] * words["turns_s"][1]["gemm"])
-        )
+        turns = [first, kernel.turn(CPUS[:1])]
+        words = kernel.as_json(turns, [0.01])
+        assert (words["cpus"], words["turns_s"], words["slices_s"]) == (1, turns, [0.01])
         assert {"version", "numpy", "blas"} <= set(words)
         kernel.close()
         assert not orphans(tmp_path)
@@ -104,10 +105,9 @@ class TestProcess:
 
 
 def with_kernel(benchmark_id: str, median_s: float, gemm_s: float, *, numpy: str = "2.4.6", steady: bool = True) -> Any:
-    """A benchmark with one launch and two turns of the kernel around it."""
+    """A benchmark with one launch, in one slice between two turns of the kernel."""
     turns = [{"gemm": gemm_s * (1 if steady else 1.5) ** number, "copy": 0.02} for number in (0, 1)]
-    seconds = {part: math.sqrt(turns[0][part] * turns[1][part]) for part in ("gemm", "copy")}
-    words = {"version": 1, "numpy": numpy, "blas": "openblas 0.3", "cpus": 2, "turns_s": turns, "seconds": seconds}
+    words = {"version": 2, "numpy": numpy, "blas": "openblas 0.3", "cpus": 2, "turns_s": turns, "slices_s": [median_s]}
     launch = {"median_s": median_s, "throughput_per_s": 1 / median_s, "rounds": 5, "reference_kernel": words}
     return benchmark(benchmark_id, median_s, extra_info={"launches": [launch]})
 
@@ -139,6 +139,17 @@ def compared(folder: Path, accepted: Sequence[tuple[float, float, float]], measu
 def verdicts(comparison: Comparison) -> dict[str, tuple[Verdict, str | None]]:
     """By id, the verdict and the part of the kernel behind it."""
     return {result.id: (one.verdict, one.reference_kernel) for result, one in comparison.judgements.values()}
+
+
+def test_each_slice_is_compared_with_the_turns_beside_it() -> None:
+    """A mood that comes and goes within a launch leaves the ratio as it was; so does a slice that was hit alone."""
+    moods = [1.0, 1.0, 3.0, 3.0, 3.0, 1.0]
+    turns = tuple({"gemm": 0.007 * mood, "copy": 0.02} for mood in moods)
+    slices_s = [0.014 * math.sqrt(before * after) for before, after in itertools.pairwise(moods)]
+    slices_s[0] *= 20
+    times = KernelTimes(identity="", turns_s=turns, slices_s=tuple(slices_s))
+    assert math.exp(times.log_ratio("gemm")) == pytest.approx(2.0)
+    assert times.log_ratio("copy") != pytest.approx(math.log(2.0 * 0.007 / 0.02), abs=0.1)
 
 
 class TestProof:
@@ -249,10 +260,11 @@ class TestHealth:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (7, "reference_kernel is no object with turns_s"),
-        ({"turns_s": []}, "reference_kernel is no object with turns_s"),
-        ({"turns_s": [{}], "seconds": {"gemm": 1.0, "copy": -1}}, "reference_kernel.seconds.copy is -1, not a positive"),
-        ({"turns_s": [{"gemm": "x"}], "seconds": {"gemm": 1.0, "copy": 1.0}}, 'turns_s.gemm is "x", not a positive'),
+        (7, "reference_kernel is no object with slices_s and turns_s, of which there is one more"),
+        ({"turns_s": [{}], "slices_s": []}, "reference_kernel is no object with slices_s and turns_s"),
+        ({"turns_s": [{}], "slices_s": [1.0]}, "reference_kernel is no object with slices_s and turns_s"),
+        ({"turns_s": [TURN, TURN], "slices_s": [-1]}, "reference_kernel.slices_s.0 is -1, not a positive"),
+        ({"turns_s": [TURN, {**TURN, "copy": "x"}], "slices_s": [1.0]}, 'turns_s.copy is "x", not a positive'),
     ],
 )
 def test_what_is_wrong_with_a_file(tmp_path: Path, words: object, said: str) -> None:
@@ -270,17 +282,36 @@ def test_what_is_wrong_with_a_file(tmp_path: Path, words: object, said: str) -> 
 def test_a_run_with_it(suite: Suite) -> None:
     """Every launch carries the kernel's turns on its CPUs, results read back, and no process is left."""
     arguments = ("--model=bert-tiny", "--backends=onnxruntime", "--batch-sizes=1", "--sequence-lengths=32,64")
-    ended = suite(OUT_OF_THE_BOX, *SHORT, *arguments, "--reference-kernel")
+    ended = suite(OUT_OF_THE_BOX, *SHORT, *arguments, "--reference-kernel", "--benchmark-max-time=0.3")
     assert ended.code == 0, ended.text
     for one in ended.benchmarks.values():
         (launch,) = one["extra_info"]["launches"]
         words = launch["reference_kernel"]
-        assert len(words["turns_s"]) == 2
+        assert 1 < len(words["slices_s"]) <= MOST_SLICES
+        assert len(words["turns_s"]) == len(words["slices_s"]) + 1
         assert words["cpus"] == len(one["extra_info"]["configuration"]["cpus"])
         kernel = result_of(one).launches[0].kernel
         assert kernel is not None
-        assert kernel.seconds == words["seconds"]
+        assert kernel.slices_s == tuple(words["slices_s"])
     assert json.dumps(words)
+    assert not orphans(suite.runs)
+
+
+def test_beside_several_instances(suite: Suite) -> None:
+    """Its turns are on the CPUs of all of them, and the slices' windows hold rounds of each."""
+    if len(CPUS) < 2:
+        pytest.skip(f"{len(CPUS)} usable CPU: two instances take one each")
+    arguments = ("--model=bert-tiny", "--backends=onnxruntime", "--batch-sizes=2", "--sequence-lengths=32")
+    ended = suite("benchmarks/test_instance_scaling.py", *SHORT, *arguments, "--instances=2", "--reference-kernel")
+    assert ended.code == 0, ended.text
+    several = [one["extra_info"] for one in ended.benchmarks.values() if one["extra_info"]["instances"] == 2]
+    assert several
+    for words in several:
+        (launch,) = words["launches"]
+        assert launch["reference_kernel"]["cpus"] == sum(len(one["cpus"]) for one in words["per_instance"])
+        slices_s = launch["reference_kernel"]["slices_s"]
+        assert all(one["rounds"] >= len(slices_s) for one in words["per_instance"])
+        assert statistics.median(slices_s) == pytest.approx(1 / launch["throughput_per_s"], rel=1.0)
     assert not orphans(suite.runs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,13 @@ def test_the_plan_speaks_of_the_benchmarks_that_it_slows(monkeypatch: pytest.Mon
 
 
 def test_records_stay_small_and_say_nothing_of_the_host(tmp_path: Path) -> None:
-    """Rounds, paths and host names are not kept."""
+    """Paths and host names are not kept, and rounds with five digits, whose median a reader finds again."""
     data = tmp_path / "data.jsonl"
     append(data, record_of(content((1, 1, 1), 0), {}))
     (line,) = data.read_text().splitlines()
     assert len(line) < 3000
-    assert "data" not in json.loads(line)["benchmarks"][0]["stats"]
+    stats = json.loads(line)["benchmarks"][0]["stats"]
+    assert stats["median"] == statistics.median(stats["data"])
     assert set(json.loads(line)["machine_info"]) == {"machine_id"}
 
 
