@@ -35,10 +35,13 @@ from fixtures.machine.topology import Topology
 from fixtures.options import DUET_LAUNCHES
 from studies.error_rates import RUNS, StudyError, interval, rounded
 from studies.extra_work import PLAN, benchmark_key, step_s
+from studies.peers import PEERS, call_slower, label
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
-RULE: Final = 1
-"""Of baselines/duet.py, as a record names it; a change of the rule begins a new number."""
+RULE: Final = 2
+"""Of a duet, as a record names it. 1: turns of 50 ms, as long as the options ask for, their median. 2: turns of 20 ms until
+they are precise, their interquartile mean.
+"""
 QUESTIONS: Final = "out_of_the_box,core_count_scaling"
 SLOWED: Final = 2 / 3
 """Chance that a benchmark of a session with extra work gets some."""
@@ -122,6 +125,9 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapp
             "log_ratios": [one["log_ratio"] for one in duet["launches"]],
             "measured_first": [one["order"] == "measured first" for one in duet["launches"]],
             "reference_s": statistics.median(one["reference_s"] for one in duet["launches"]),
+            "turns": [len(one["turns_s"]) for one in duet["launches"]],
+            "standard_errors": [one["standard_error"] for one in duet["launches"]],
+            "peers": call_slower(*zip(*duet["launches"][0]["turns_s"], strict=True)),
             "others_share": max((one["others_share"] or 0.0 for one in duet["launches"]), default=0.0),
         }
     packages = content["environment"]["packages"]
@@ -200,6 +206,8 @@ def show(data: Path) -> str:
             *false_alarms(here),
             "",
             *power_table(here),
+            "",
+            *peers_table(here),
             "",
         ]
     return "\n".join(blocks).rstrip()
@@ -286,6 +294,28 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
                 f"| {counts['inconclusive']} | {wrongly} | {chance:.0%} |"
             )
+    return lines
+
+
+def peers_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What other rules say of the turns of the first launch pair, as if they were the rounds of two runs."""
+    by_share: dict[float, list[Mapping[str, Any]]] = {}
+    for record in records:
+        for one in record["benchmarks"].values():
+            if "peers" in one:
+                by_share.setdefault(one["share"], []).append(one)
+    if not by_share:
+        return []
+    shares = sorted(by_share)
+    lines = [
+        "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:",
+        "",
+        f"| rule | {' | '.join(f'{share:.0%} slower' if share else 'nothing changed' for share in shares)} |",
+        "|---" * (len(shares) + 1) + "|",
+    ]
+    for rule in PEERS:
+        cells = [f"{sum(rule in one['peers'] for one in by_share[share])} of {len(by_share[share])}" for share in shares]
+        lines.append(f"| {label(rule)} | {' | '.join(cells)} |")
     return lines
 
 

@@ -11,7 +11,7 @@ import pytest
 from baselines.middle import interquartile_mean, standard_error
 
 
-def draws(count: int, times: int = 3000) -> list[list[float]]:
+def draws(count: int, times: int = 1500) -> list[list[float]]:
     """Normal values, always the same."""
     chance = random.Random(7)  # noqa: S311 - chance, not secrecy
     return [[chance.gauss(0, 1) for _ in range(count)] for _ in range(times)]
@@ -30,8 +30,8 @@ def test_a_wild_quarter_is_left_out(values: list[float], middle: float) -> None:
 def test_it_is_steadier_than_the_median(count: int) -> None:
     """Of normal values; the variances are those that the docstring names."""
     samples = draws(count)
-    assert count * pvariance(map(interquartile_mean, samples)) == pytest.approx(1.2, rel=0.08)
-    assert count * pvariance(map(median, samples)) == pytest.approx(math.pi / 2, rel=0.12)
+    assert count * pvariance(map(interquartile_mean, samples)) == pytest.approx(1.2, rel=0.1)
+    assert count * pvariance(map(median, samples)) == pytest.approx(math.pi / 2, rel=0.14)
 
 
 @pytest.mark.parametrize("count", [20, 100])

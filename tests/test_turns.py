@@ -10,7 +10,7 @@ import pytest
 from fixtures.machine.cgroup import memory_room
 from fixtures.machine.room import available_bytes, gib, peak_bytes_of
 from fixtures.measurement.benchmarking import Effort
-from fixtures.measurement.turns import Plan, Turn, measured_begins, turn_of
+from fixtures.measurement.turns import MOST, PRECISE, Plan, Turn, log_ratios, measured_begins, turn_of
 from tests.kernel_trees import write
 
 
@@ -35,6 +35,22 @@ def test_turns_go_on_until_both_sides_have_given_enough() -> None:
     assert not plan.over(turns(4, rounds=7, counted_s=9.0), turns(4, rounds=90, counted_s=9.0))
     assert not plan.over(turns(4, rounds=90, counted_s=9.0), turns(4, rounds=90, counted_s=0.2))
     assert plan.over(turns(20, rounds=2, counted_s=0.05), turns(20, rounds=2, counted_s=0.06))
+
+
+def test_turns_that_lie_apart_go_on() -> None:
+    """Until together they are precise, or have taken as long as they may; which side is ahead plays no part."""
+    plan = Plan.of(effort(max_time_s=1.0), 0.02)
+    steady = turns(20, rounds=2, counted_s=0.06)
+    restless = [Turn(cost_s=1.0 + 0.2 * (number % 2), rounds=2, counted_s=0.06, wall_s=0.06) for number in range(20)]
+    faster = [Turn(cost_s=0.5, rounds=2, counted_s=0.06, wall_s=0.06)] * 20
+    assert plan.over(steady, faster)
+    assert not plan.over(steady, restless)
+    assert not plan.over(restless, steady)
+    most = plan.over(steady * MOST, restless * MOST)
+    assert most, "four times the time is enough"
+    shaken = [Turn(cost_s=1.0 + PRECISE * (number % 2), rounds=2, counted_s=0.06, wall_s=0.06) for number in range(20)]
+    assert plan.over(steady, shaken)
+    assert log_ratios(steady[:1], faster[:1]) == [pytest.approx(0.693, abs=0.001)]
 
 
 def test_short_forward_passes_are_timed_together() -> None:
