@@ -67,7 +67,7 @@ class Policy:
     """A slowdown up to this is none; `@pytest.mark.regression(min_effect=...)` sets it per benchmark."""
     screen_level: float = 0.10
     """Chance that an unchanged benchmark is measured again: costs time, convicts nobody."""
-    pass_level: float = 0.02
+    pass_level: float = 0.01
     """Chance that a benchmark slower by its whole allowance passes; the printed interval has this much on each side."""
     largest_allowance: float = 0.05
     """No spread stretches the allowance beyond this: what excludes only larger slowdowns is no pass."""
@@ -172,7 +172,7 @@ class Judgement:
     ratio: float | None = None
     """Measured / baseline; above 1 is slower."""
     interval: tuple[float, float] | None = None
-    """Of the ratio, for this comparison alone: `pass_level` lies on each side of it (0.02: a 96 % interval)."""
+    """Of the ratio, for this comparison alone: `pass_level` lies on each side of it (0.01: a 98 % interval)."""
     allowance: float | None = None
     """Ratio - 1 that a pass must exclude: the minimum effect and one standard deviation between accepted runs, capped."""
     limit: float | None = None

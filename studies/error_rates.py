@@ -35,7 +35,7 @@ RUNS: Final = Path(__file__).resolve().parent / "runs"
 RULE: Final = 4
 """Of the gate, as a record names it. 1: until 2026-11-24. 2: a launch whose threads waited for over 5 % of its CPUs' time
 convicts nobody. 3: nor does one from which others took as much, but waiting for its own threads no longer counts.
-4: a pass excludes a slowdown of 5 % at least, and is wrong one time in fifty; until then 10 % and one in twenty.
+4: a pass excludes a slowdown of 5 % at least, and is wrong one time in a hundred; until then 10 % and one in twenty.
 """
 ACCEPTED: Final = 5
 SHARES: Final = (0.05, 0.10, 0.20, 0.50)

@@ -38,7 +38,7 @@ KNOWN = Spread(
 LEVEL_ZERO = History(runs=((0.0,),) * 8)
 ERROR = KNOWN_SD * math.sqrt(1 + 1 / 8)
 """The standard error of predicting a launch from LEVEL_ZERO under KNOWN."""
-Z02, Z01, Z0005 = 2.0537489106318225, 2.3263478740408408, 3.2905267314918945
+Z01, Z0005 = 2.3263478740408408, 3.2905267314918945
 """What a standard normal exceeds with probability 0.05, 0.01 and 0.0005."""
 
 
@@ -157,13 +157,13 @@ class TestConviction:
         """The sentence has the change, its interval, against what, and from where on it would be regressed."""
         judgement = confirmed(math.log(1.25))
         assert judgement.reason == (
-            "+25.0 % (+22.3 % to +27.8 %) against 8 accepted runs: "
+            "+25.0 % (+22.0 % to +28.1 %) against 8 accepted runs: "
             "noise and the minimum effect reach +6.7 % among 20 comparisons"
         )
         assert judgement.ratio == pytest.approx(1.25)
-        assert judgement.interval == pytest.approx((1.25 * math.exp(-Z02 * ERROR), 1.25 * math.exp(Z02 * ERROR)))
+        assert judgement.interval == pytest.approx((1.25 * math.exp(-Z01 * ERROR), 1.25 * math.exp(Z01 * ERROR)))
         assert "against 8 accepted runs: noise and the minimum effect reach" in confirmed(math.log(25)).reason
-        assert confirmed(math.log(25)).reason.startswith("x 25 (x 24.5 to x 25.6)")
+        assert confirmed(math.log(25)).reason.startswith("x 25 (x 24.4 to x 25.6)")
 
 
 class TestPass:
@@ -180,7 +180,7 @@ class TestPass:
         """It passes when the upper bound is below the minimum effect and one standard deviation between runs."""
         allowance = math.log1p(POLICY.min_effect) + KNOWN_SD
 
-        judgement = screened(allowance - Z02 * ERROR + beyond)
+        judgement = screened(allowance - Z01 * ERROR + beyond)
 
         assert judgement.verdict is verdict
         assert judgement.allowance == pytest.approx(math.expm1(allowance))
@@ -203,11 +203,11 @@ class TestPass:
         assert found == pytest.approx(POLICY.power, abs=0.03)
 
     def test_wrong_pass(self) -> None:
-        """A benchmark slower by its whole allowance passes one time in fifty."""
+        """A benchmark slower by its whole allowance passes one time in a hundred."""
         allowance = math.log1p(POLICY.min_effect) + KNOWN_SD
         draws = np.random.default_rng(6).normal(allowance, ERROR, 1500)
         passed = fmean(screened(value).verdict is Verdict.PASSED for value in draws.tolist())
-        assert passed == pytest.approx(POLICY.pass_level, abs=0.012)
+        assert passed == pytest.approx(POLICY.pass_level, abs=0.008)
 
     @pytest.mark.parametrize(
         ("value", "verdict"),
@@ -263,7 +263,7 @@ class TestFewRuns:
         assert double.verdict is Verdict.REGRESSED
         assert fifth.verdict is Verdict.INCONCLUSIVE
         assert "against 1 accepted run, too few to know their spread" in fifth.reason
-        half = Z02 * POLICY.prior_run_sd * math.sqrt(2)
+        half = Z01 * POLICY.prior_run_sd * math.sqrt(2)
         assert fifth.interval == pytest.approx((1.2 * math.exp(-half), 1.2 * math.exp(half)))
 
     def test_two(self) -> None:
@@ -595,7 +595,7 @@ class TestSuiteShift:
         assert below.smallest_visible == pytest.approx(math.expm1(limit + 1.637744 * error), rel=1e-5)
         assert below.interval is not None
         assert below.ratio is not None
-        assert math.log(below.interval[1] / below.ratio) == pytest.approx(3.481909 * error, rel=1e-5)
+        assert math.log(below.interval[1] / below.ratio) == pytest.approx(4.540703 * error, rel=1e-5)
 
     def test_one_slow_benchmark(self) -> None:
         """One benchmark ten times as slow is not the suite."""
@@ -681,6 +681,21 @@ class TestErrorRates:
         assert slow_passed == 0
         assert alarms <= 2
         assert 100 <= again <= 400  # the slow one, and of the nine others as many as the session accuses
+
+
+    @pytest.mark.parametrize("own", [0.01, 0.02, 0.03, 0.06])
+    @pytest.mark.parametrize("sessions", [0.0, 0.02], ids=["nothing shared", "sessions differ"])
+    def test_a_true_five_per_cent_hardly_passes(self, own: float, sessions: float) -> None:
+        """Against five accepted runs whose spread has to be estimated: in no more than one case of fifty."""
+        generator = np.random.default_rng(23)
+        passed = 0
+        for _ in range(300):
+            values = (generator.normal(0.0, own, (10, 6)) + generator.normal(0.0, sessions, 6)).tolist()
+            histories = {str(n): History(runs=tuple((value,) for value in row[:5])) for n, row in enumerate(values)}
+            slowed = {str(n): (row[5] + math.log(1.05),) for n, row in enumerate(values)}
+            said = judge_run(slowed, histories, POLICY).values()
+            passed += sum(judgement.verdict in (Verdict.PASSED, Verdict.IMPROVED) for judgement in said)
+        assert passed <= 60  # 2 % of 3000
 
 
 def alarms_of_1200(policy: Policy, *, sessions: float = 0.0, own: float = 0.03, runs: int = 6) -> int:
