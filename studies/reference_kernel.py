@@ -38,7 +38,7 @@ from studies.peers import PEERS, call_slower, label
 DATA: Final = Path(__file__).resolve().parent / "data" / "reference_kernel.jsonl"
 SELECTION: Final = (
     *("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py", "--benchmark-only", "--preset=quick"),
-    *("--model=bert-base-cased", "--backends=pytorch,tensorflow_xla,onnxruntime", "--threads=1", "--batch-sizes=1"),
+    *("--backends=pytorch,tensorflow_xla,onnxruntime", "--threads=1", "--batch-sizes=1"),
     *("--sequence-lengths=32,64,128", "--benchmark-max-time=0.5", "--reference-kernel", "--no-limit"),
 )
 """Eighteen benchmarks: three backends, out of the box and pinned to one core, three sequence lengths."""
@@ -61,11 +61,11 @@ KEPT: Final = {
 RULES: Final = ("stored", "stored + kernel")
 
 
-def session(folder: Path, plan: Mapping[str, int]) -> dict[str, Any]:
+def session(folder: Path, model: str, plan: Mapping[str, int]) -> dict[str, Any]:
     """One pytest session: its run.json."""
     before = set(folder.glob("runs/*"))
     options = ["--store", str(folder / "store"), "--runs", str(folder / "runs"), "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *SELECTION, *options, "-p", "studies.extra_work"]
+    command = [sys.executable, "-m", "pytest", *SELECTION, "--model", model, *options, "-p", "studies.extra_work"]
     environment = {**os.environ, PLAN: json.dumps(plan)}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     found = [one for one in set(folder.glob("runs/*")) - before if (one / "run.json").exists()]
@@ -139,12 +139,12 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     shares = [float(word) for word in options.shares.split(",")]
     options.data.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    clean = session(folder, {})
+    clean = session(folder, options.model, {})
     append(options.data, record_of(clean, {}))
     one_step_s = step_s()
     for _ in range(options.slowed):
         steps, drawn = plan_of(clean, shares, one_step_s)
-        append(options.data, record_of(session(folder, steps), drawn))
+        append(options.data, record_of(session(folder, options.model, steps), drawn))
     print(f"{1 + options.slowed} runs in {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
@@ -161,15 +161,14 @@ def show(data: Path) -> str:
     if not records:
         raise StudyError(f"{data} has no run; measure some: python -m studies.reference_kernel measure")
     blocks = []
-    for machine, version in sorted({of_one_kind(one) for one in records}):
-        here = [one for one in records if of_one_kind(one) == (machine, version)]
+    for machine, version, model in sorted({of_one_kind(one) for one in records}):
+        here = [one for one in records if of_one_kind(one) == (machine, version, model)]
         with tempfile.TemporaryDirectory() as folder:
             paths = {rule: written(Path(folder) / rule, here, kernel=rule != RULES[0]) for rule in RULES}
             unslowed = [{**one, "benchmarks": without_extra_work(one)} for one in here]
             clean = [read_run(path) for path in written(Path(folder) / "clean", unslowed, kernel=True)]
             whole = sum(not one["extra_work"] for one in here)
             first, last = (str(here[place]["datetime"])[:16] for place in (0, -1))
-            model = here[0]["run"]["model"]
             kind = f"Machine `{machine}`, version {version} of the kernel, {model}"
             head = f"{kind}, {len(here)} runs from {first} to {last} UTC, "
             blocks += [
@@ -183,12 +182,12 @@ def show(data: Path) -> str:
     return "\n".join(blocks).rstrip()
 
 
-def of_one_kind(record: Mapping[str, Any]) -> tuple[str, int]:
-    """What has to be equal for runs to be in one table: the machine and the kernel's version."""
+def of_one_kind(record: Mapping[str, Any]) -> tuple[str, int, str]:
+    """What has to be equal for runs to be in one table: the machine, the kernel's version, and the model."""
     (version,) = {
         launch["reference_kernel"]["version"] for one in record["benchmarks"] for launch in one["extra_info"]["launches"]
     }
-    return str(record["machine_info"]["machine_id"]), int(version)
+    return str(record["machine_info"]["machine_id"]), int(version), str(record["run"]["model"])
 
 
 def without_extra_work(record: Mapping[str, Any]) -> list[Any]:
@@ -299,6 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=("measure", "show"))
+    parser.add_argument("--model", default="bert-base-cased", help="%(default)s")
     parser.add_argument("--slowed", type=int, default=1, help="runs with extra work after the clean one (%(default)s)")
     parser.add_argument("--shares", default="0.05,0.1", help="extra work (%(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="studies/data/reference_kernel.jsonl")

@@ -682,7 +682,6 @@ class TestErrorRates:
         assert alarms <= 2
         assert 100 <= again <= 400  # the slow one, and of the nine others as many as the session accuses
 
-
     @pytest.mark.parametrize("own", [0.01, 0.02, 0.03, 0.06])
     @pytest.mark.parametrize("sessions", [0.0, 0.02], ids=["nothing shared", "sessions differ"])
     def test_a_true_five_per_cent_hardly_passes(self, own: float, sessions: float) -> None:

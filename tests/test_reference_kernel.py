@@ -36,7 +36,7 @@ from tests.suite import OUT_OF_THE_BOX, SHORT, Suite, instances_of, orphans, wai
 
 TURN = {"gemm": 0.007, "copy": 0.02}
 CPUS = Topology.of_this_process().usable_cpus
-FROZEN = {2: "bab4c4088366afa5"}
+FROZEN = {2: "3158641830e82752"}
 """The beginning of the SHA-256 of frozen_work.py's text, by version of the kernel."""
 
 
@@ -59,9 +59,19 @@ class TestFrozenWork:
 
     def test_a_turn_times_each_part(self) -> None:
         """Seconds of a round, for the parts that results and reports know."""
-        turn = FrozenWork().turn()
+        turn = FrozenWork().turn(0.05)
         assert tuple(turn) == KERNEL_PARTS
         assert all(0 < seconds < 10 for seconds in turn.values())
+
+    @pytest.mark.parametrize(("beside_s", "gemm_s"), [(0.01, 0.04), (0.1, 0.1), (7.0, 0.25)])
+    def test_it_is_timed_for_as_long_as_the_slices(
+        self, monkeypatch: pytest.MonkeyPatch, beside_s: float, gemm_s: float
+    ) -> None:
+        """Within bounds: less would be noise of its own, more would take too long."""
+        asked: list[float] = []
+        monkeypatch.setattr(frozen_work, "timed", lambda _, for_s: asked.append(for_s) or 1.0)
+        FrozenWork().turn(beside_s)
+        assert asked == [gemm_s, frozen_work.COPY_S]
 
 
 @pytest.fixture
@@ -77,12 +87,12 @@ class TestProcess:
 
     def test_pinned_and_stopped(self, kernel: ReferenceKernel, tmp_path: Path) -> None:
         """Its threads keep to the CPUs that are measured, and it is stopped from one turn to the next."""
-        first = kernel.turn(CPUS[:1])
+        first = kernel.turn(CPUS[:1], 0.05)
         (pid,) = instances_of(os.getpid())
         assert os.sched_getaffinity(pid) == {CPUS[0]}
         state = Path(f"/proc/{pid}/stat")
         wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "SIGSTOP to arrive")
-        turns = [first, kernel.turn(CPUS[:1])]
+        turns = [first, kernel.turn(CPUS[:1], 0.05)]
         words = kernel.as_json(turns, [0.01])
         assert (words["cpus"], words["turns_s"], words["slices_s"]) == (1, turns, [0.01])
         assert {"version", "numpy", "blas"} <= set(words)
@@ -91,15 +101,15 @@ class TestProcess:
 
     def test_its_end_is_a_failure_that_names_it(self, kernel: ReferenceKernel, tmp_path: Path) -> None:
         """Killed between two turns it is no result, and the next turn starts another one."""
-        kernel.turn(CPUS[:1])
+        kernel.turn(CPUS[:1], 0.05)
         (pid,) = instances_of(os.getpid())
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not instances_of(os.getpid()), "the kernel's end")
         try:
-            kernel.turn(CPUS[:1])
+            kernel.turn(CPUS[:1], 0.05)
         except InstanceFailure as failure:
             assert "the reference kernel" in str(failure)  # noqa: PT017 - either is right: it may have been seen already
-        assert kernel.turn(CPUS[:1])["gemm"] > 0
+        assert kernel.turn(CPUS[:1], 0.05)["gemm"] > 0
         kernel.close()
         assert not orphans(tmp_path)
 
