@@ -199,17 +199,10 @@ def show(data: Path) -> str:
         kind = "one core kept busy by something else" if load else "no load of ours beside it"
         count = sum(len(one["benchmarks"]) for one in here)
         wall_s = sum(one["wall_s"] for one in here)
-        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: {len(here)} sessions, "
-        blocks += [
-            head + f"{wall_s / count:.0f} s per benchmark.",
-            "",
-            *false_alarms(here),
-            "",
-            *power_table(here),
-            "",
-            *peers_table(here),
-            "",
-        ]
+        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: "
+        blocks += [f"{head}{len(here)} session{'s' * (len(here) != 1)}, {wall_s / count:.0f} s per benchmark.", ""]
+        for table in (false_alarms(here), power_table(here), peers_table(here)):
+            blocks += [*table, ""] if table else []
     return "\n".join(blocks).rstrip()
 
 
@@ -267,6 +260,9 @@ def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of benchmarks with extra work, and what was said of them."""
+    slowed = by_backend(records, changed=True)
+    if not slowed:
+        return []
     heads = [
         *("backend", "extra work", "measured, median", "benchmarks", "found", "exact 95 % interval", "inconclusive"),
         *("wrongly passed", "expected from the spread"),
@@ -279,7 +275,7 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
         "|---" * len(heads) + "|",
     ]
     clean = by_backend(records, changed=False)
-    for backend, members in by_backend(records, changed=True).items():
+    for backend, members in slowed.items():
         sd, _ = spread_of(clean.get(backend, members))
         for share in sorted({one["share"] for one in members}):
             said = [one for one in members if one["share"] == share]
