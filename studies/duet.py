@@ -140,15 +140,8 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapp
         "regressed_together": content["run"]["duet"]["regressed_together"],
         "not_measured": content["run"]["not_measured"],
         "wall_s": round(wall_s, 1),
-        "benchmarks": rounded_all(benchmarks),
+        "benchmarks": rounded(benchmarks),
     }
-
-
-def rounded_all(value: Any) -> Any:
-    """Numbers with five digits, in whatever holds them."""
-    if isinstance(value, Mapping):
-        return {key: rounded_all(one) for key, one in value.items()}
-    return rounded(value)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:

@@ -139,9 +139,11 @@ def record_of(path: Path, baseline: Sequence[Run], code: int, shares: Mapping[st
 
 
 def rounded(value: Any) -> Any:
-    """Numbers with five digits: the file stays small."""
+    """Numbers with five digits, in whatever holds them: the file stays small."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
+    if isinstance(value, Mapping):
+        return {key: rounded(one) for key, one in value.items()}
     return [rounded(one) for one in value] if isinstance(value, list) else value
 
 

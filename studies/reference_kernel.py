@@ -100,7 +100,7 @@ def record_of(content: Mapping[str, Any], shares: Mapping[str, float]) -> dict[s
             **kept(one, "benchmark"),
             "stats": {**kept(one["stats"], "stats"), **rounds_of(one["stats"])},
             "extra_info": {
-                **rounded_all(kept(one["extra_info"], "extra_info")),
+                **rounded(kept(one["extra_info"], "extra_info")),
                 "model": kept(one["extra_info"]["model"], "model"),
                 "configuration": kept(one["extra_info"]["configuration"], "configuration"),
                 "warm_up": {"steady": one["extra_info"]["warm_up"]["steady"]},
@@ -125,13 +125,6 @@ def rounds_of(stats: Mapping[str, Any]) -> dict[str, Any]:
     """The rounds with five digits, and their median, which a reader compares with them."""
     data = rounded(stats["data"])
     return {"data": data, "median": statistics.median(data)}
-
-
-def rounded_all(value: Any) -> Any:
-    """Numbers with five digits, in whatever holds them."""
-    if isinstance(value, Mapping):
-        return {key: rounded_all(one) for key, one in value.items()}
-    return [rounded_all(one) for one in value] if isinstance(value, list) else rounded(value)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:

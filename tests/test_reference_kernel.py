@@ -159,7 +159,8 @@ def test_each_slice_is_compared_with_the_turns_beside_it() -> None:
     slices_s[0] *= 20
     times = KernelTimes(identity="", turns_s=turns, slices_s=tuple(slices_s))
     assert math.exp(times.log_ratio("gemm")) == pytest.approx(2.0)
-    assert times.log_ratio("copy") != pytest.approx(math.log(2.0 * 0.007 / 0.02), abs=0.1)
+    middle_three = sorted(map(math.log, slices_s))[1:-1]
+    assert times.log_ratio("copy") == pytest.approx(statistics.fmean(middle_three) - math.log(0.02))
 
 
 class TestProof:
@@ -312,7 +313,14 @@ def test_beside_several_instances(suite: Suite) -> None:
     if len(CPUS) < 2:
         pytest.skip(f"{len(CPUS)} usable CPU: two instances take one each")
     arguments = ("--model=bert-tiny", "--backends=onnxruntime", "--batch-sizes=2", "--sequence-lengths=32")
-    ended = suite("benchmarks/test_instance_scaling.py", *SHORT, *arguments, "--instances=2", "--reference-kernel")
+    ended = suite(
+        "benchmarks/test_instance_scaling.py",
+        *SHORT,
+        *arguments,
+        "--instances=2",
+        "--reference-kernel",
+        "--benchmark-max-time=0.6",
+    )
     assert ended.code == 0, ended.text
     several = [one["extra_info"] for one in ended.benchmarks.values() if one["extra_info"]["instances"] == 2]
     assert several
@@ -321,7 +329,8 @@ def test_beside_several_instances(suite: Suite) -> None:
         assert launch["reference_kernel"]["cpus"] == sum(len(one["cpus"]) for one in words["per_instance"])
         slices_s = launch["reference_kernel"]["slices_s"]
         assert all(one["rounds"] >= len(slices_s) for one in words["per_instance"])
-        assert statistics.median(slices_s) == pytest.approx(1 / launch["throughput_per_s"], rel=1.0)
+        assert len(slices_s) > 1
+        assert 0.9 * min(slices_s) <= 1 / launch["throughput_per_s"] <= 1.1 * max(slices_s)
     assert not orphans(suite.runs)
 
 
