@@ -27,7 +27,7 @@ from baselines.run_file import RunFileError
 from fixtures.instance.handle import InstanceFailure
 from fixtures.machine.topology import Topology
 from fixtures.measurement import frozen_work
-from fixtures.measurement.benchmarking import MOST_SLICES
+from fixtures.measurement.effort import MOST_SLICES
 from fixtures.measurement.frozen_work import FrozenWork
 from fixtures.measurement.reference_kernel import ReferenceKernel
 from fixtures.verdict import Gate

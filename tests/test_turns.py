@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.machine.cgroup import memory_room
 from fixtures.machine.room import available_bytes, gib, peak_bytes_of
-from fixtures.measurement.benchmarking import Effort
+from fixtures.measurement.effort import Effort
 from fixtures.measurement.turns import MOST, PRECISE, Plan, Turn, log_ratios, measured_begins, turn_of
 from tests.kernel_trees import write
 

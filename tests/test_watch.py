@@ -8,7 +8,6 @@ import time
 import pytest
 
 from fixtures.machine.topology import Topology
-from fixtures.measurement.benchmarking import MOST_SLICES, Effort, timing_limits
 from fixtures.measurement.watch import Watch, grown
 
 CPUS = Topology.of_this_process().usable_cpus
@@ -56,42 +55,3 @@ def test_threads_that_come_and_go() -> None:
     """A thread counts from its birth, and what one did before it ended in between stays."""
     total = grown({1: 2.0, 2: 1.0}, before={1: 10.0}, after={1: 10.5, 3: 0.25})
     assert total == {1: 2.5, 2: 1.0, 3: 0.25}
-
-
-def effort(min_rounds: int) -> Effort:
-    """Of a benchmark that takes a second."""
-    return Effort(
-        min_rounds=min_rounds,
-        max_time_s=1.0,
-        min_time_s=0.0,
-        precision=None,
-        confidence=0.95,
-        warm_up_rounds=1,
-        warm_up_time_s=0.0,
-    )
-
-
-@pytest.mark.parametrize(
-    ("min_rounds", "round_s", "slices"),
-    [(1, 0.001, MOST_SLICES), (5, 0.001, MOST_SLICES), (5, 0.1, 10), (5, 0.7, 5), (1, 7.0, 1)],
-)
-def test_slices_ask_for_no_less_than_the_whole(min_rounds: int, round_s: float, slices: int) -> None:
-    """As many rounds and as much time; a slice has a round at least, and lasts as short as that allows."""
-    parts = effort(min_rounds).in_slices(round_s, alone=True)
-    assert len(parts) == slices
-    assert sum(part.min_rounds for part in parts) >= min_rounds
-    assert min(part.min_rounds for part in parts) >= 1
-    assert sum(part.max_time_s for part in parts) == pytest.approx(1.0)
-
-
-def test_slices_of_several_instances_are_longer() -> None:
-    """Their window has to hold rounds of each, busy all of it."""
-    assert len(effort(5).in_slices(0.001, alone=False)) == 4
-
-
-def test_several_instances_start_after_their_lead_in() -> None:
-    """The agreed moment leaves time for the round that is not counted."""
-    plain = timing_limits(effort(5), [0.5, 0.1], alone=False)
-    led = timing_limits(effort(5), [0.5, 0.1], alone=False, lead_in=True)
-    assert (plain["lead_in"], led["lead_in"]) == (False, True)
-    assert led["start_at_s"] - plain["start_at_s"] >= 0.5
