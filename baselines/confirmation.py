@@ -122,7 +122,7 @@ def played(
         RunFileError: it left no result.
     """
     command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference-python", python]
-    command += ["--runs", str(folder), "--launches", str(LAUNCHES)]
+    command += ["--runs", str(folder), "--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]
     for option, value in (("--model", run.model), ("--preset", run.preset)):
         command += [option, value] if value else []
     before = set(folder.glob("*Z_*"))

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Final
 
 from baselines.judge import holm
 from baselines.judgement import Against, Evidence, Judgement, Verdict, check_effect
@@ -33,7 +34,7 @@ class DuetPolicy:
     min_effect: float = 0.015
     """No slowdown that was measured smaller is red; `@pytest.mark.regression(min_effect=...)` sets it per benchmark."""
     pass_level: float = 0.05
-    """Chance that a benchmark slower by `min_effect` passes; the printed interval has this much on each side."""
+    """Chance that a benchmark slower by `min_effect` passes; the printed interval has a look's share of it on each side."""
     smallest_sd: float = 0.001
     """No spread between launch pairs is believed below this: pairs that agree exactly do not make a measurement exact."""
     least_launches: int = 4
@@ -49,6 +50,45 @@ class DuetPolicy:
             check_effect(name, getattr(self, name))
         if not 0.5 <= self.power < 1 or self.smallest_sd <= 0 or self.least_launches < 4:
             raise ValueError("power is from 0.5 to below 1, smallest_sd above 0, least_launches at least 4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One of the times that a benchmark is judged: again with more launch pairs, for as long as it is inconclusive.
+
+    Whoever looks several times errs more often than whoever looks once. So the looks share what a duet may err: the level of
+    a look is the level times its share, and whichever look it ends with, all together err no more often than the level says
+    (Boole), however the looks depend on each other.
+    """
+
+    number: int = 1
+    """From 1."""
+    of: int = 1
+    """How many there are at most."""
+
+    @classmethod
+    def all(cls, count: int) -> tuple[Look, ...]:
+        """So many, in their order."""
+        return tuple(cls(number=number, of=count) for number in range(1, count + 1))
+
+    @property
+    def share(self) -> float:
+        """Half of what is left; the last takes the rest: 1/2, 1/4 and 1/4 of three."""
+        return 0.5 ** min(self.number, self.of - 1)
+
+    def __str__(self) -> str:
+        return f"look {self.number} of {self.of}"
+
+
+ONLY_LOOK: Final = Look()
+
+
+def looks_of(first: int, most: int) -> tuple[int, ...]:
+    """After how many launch pairs a benchmark is judged: `first`, twice as many for as long as that fits, `most` at last."""
+    looks = [first]
+    while 2 * looks[-1] <= most:
+        looks.append(2 * looks[-1])
+    return (*looks[:-1], most)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +184,13 @@ def difference(name: str, duets: Mapping[str, Duet], policy: DuetPolicy) -> Diff
 
 
 def judge_duet(
-    name: str, duets: Mapping[str, Duet], policy: DuetPolicy, *, comparisons: int, min_effect: float | None = None
+    name: str,
+    duets: Mapping[str, Duet],
+    policy: DuetPolicy,
+    *,
+    comparisons: int,
+    min_effect: float | None = None,
+    look: Look = ONLY_LOOK,
 ) -> Judgement:
     """The verdict on one benchmark of a duet.
 
@@ -154,6 +200,7 @@ def judge_duet(
         policy: the constants.
         comparisons: how many benchmarks the run compares; they share the level (Bonferroni).
         min_effect: in place of the policy's.
+        look: which of the times that it may be judged.
 
     Raises:
         ValueError: fewer comparisons than 1, or a min_effect that is no share.
@@ -170,19 +217,21 @@ def judge_duet(
         return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, evidence=Evidence.DUET, launches=launches)
     harmless, floor = math.log1p(policy.harmless), math.log1p(min_effect)
     slower, faster = found.p_above(harmless), found.p_below(-harmless)
-    limit = max(floor, harmless + found.reach(policy.level / comparisons))
-    if slower * comparisons <= policy.level and found.estimate >= floor:
+    level, pass_level = policy.level * look.share / comparisons, policy.pass_level * look.share
+    limit = max(floor, harmless + found.reach(level))
+    if slower <= level and found.estimate >= floor:
         verdict = Verdict.REGRESSED
-    elif faster * comparisons <= policy.level and found.estimate <= -floor:
+    elif faster <= level and found.estimate <= -floor:
         verdict = Verdict.IMPROVED
-    elif found.upper_bound(policy.pass_level) < floor:
+    elif found.upper_bound(pass_level) < floor:
         verdict = Verdict.PASSED
     else:
         verdict = Verdict.INCONCLUSIVE
-    reach = found.reach(policy.pass_level)
+    reach = found.reach(pass_level)
     interval = (math.exp(found.estimate - reach), math.exp(found.estimate + reach))
     visible = math.expm1(limit + found.reach(1 - policy.power))
     said = f"{launches} launch pairs; {comparisons} comparison{'s' * (comparisons != 1)}"
+    said += f"; {look}" if look.of > 1 else ""
     reasons = {
         Verdict.REGRESSED: f"beyond {percent(math.exp(limit))}, which noise reaches; {said}",
         Verdict.IMPROVED: f"faster by more than noise explains; {said}",
@@ -199,7 +248,7 @@ def judge_duet(
         allowance=min_effect,
         limit=math.expm1(limit),
         smallest_visible=visible,
-        p_value=slower if found.estimate >= floor else 1.0,
+        p_value=min(1.0, slower / look.share) if found.estimate >= floor else 1.0,
         degrees_of_freedom=found.degrees_of_freedom,
         comparisons=comparisons,
         launches=launches,
@@ -209,7 +258,8 @@ def judge_duet(
 def convicted_together(judgements: Mapping[str, Judgement], policy: DuetPolicy, *, comparisons: int) -> list[str]:
     """Benchmarks that Holm's rule finds slower at the end of a run and Bonferroni's did not while it went on.
 
-    The p values are those of the judgements, so that the chance of any false one stays `level`.
+    The p values are those of the judgements, divided by the share of the look that each comes from, so that the chance of
+    any false one stays `level`.
     """
     known = {name: one.p_value for name, one in judgements.items() if one.p_value is not None}
     adjusted = holm(known, comparisons=comparisons)
@@ -262,8 +312,8 @@ def overall(duets: Sequence[Duet], policy: DuetPolicy) -> Overall | None:
     )
 
 
-def power(policy: DuetPolicy, *, effect: float, sd: float, launches: int, comparisons: int) -> float:
-    """Chance that a benchmark that is slower by `effect` is regressed, judged by its own launch pairs alone.
+def power(policy: DuetPolicy, *, effect: float, sd: float, launches: int, comparisons: int, look: Look = ONLY_LOOK) -> float:
+    """Chance that a benchmark that is slower by `effect` is regressed at a look, judged by its own launch pairs alone.
 
     Args:
         policy: the constants.
@@ -271,6 +321,7 @@ def power(policy: DuetPolicy, *, effect: float, sd: float, launches: int, compar
         sd: standard deviation of a launch pair's log ratio, beside the order effect.
         launches: pairs, half of them in each order.
         comparisons: how many benchmarks share the level.
+        look: whose share of the level it has.
 
     Returns:
         From the noncentral t distribution; the floor on the estimate is left out, which matters for effects near it only.
@@ -279,4 +330,4 @@ def power(policy: DuetPolicy, *, effect: float, sd: float, launches: int, compar
 
     df = launches - 2
     shift = (math.log1p(effect) - math.log1p(policy.harmless)) / (sd / math.sqrt(launches))
-    return float(nct.sf(t.isf(policy.level / comparisons, df), df, shift))
+    return float(nct.sf(t.isf(policy.level * look.share / comparisons, df), df, shift))

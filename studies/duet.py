@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.duet import DuetPolicy, LaunchPair, fit, power
+from baselines.duet import DuetPolicy, LaunchPair, Look, fit, power
 from baselines.wording import percent
 from fixtures.instance.handle import REPOSITORY
 from fixtures.machine.topology import Topology
@@ -38,9 +38,10 @@ from studies.extra_work import PLAN, benchmark_key, step_s
 from studies.peers import PEERS, call_slower, label
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
-RULE: Final = 2
+RULE: Final = 3
 """Of a duet, as a record names it. 1: turns of 50 ms, as long as the options ask for, their median. 2: turns of 20 ms until
-they are precise, their interquartile mean.
+they are precise, their interquartile mean. 3: threads held one to a CPU in a turn, and up to three looks, the last with four
+times the launch pairs of the first.
 """
 QUESTIONS: Final = "out_of_the_box,core_count_scaling"
 SLOWED: Final = 2 / 3
@@ -137,6 +138,7 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapp
         "model": content["run"]["model"],
         "versions": {name: packages[name]["version"] for name in ("torch", "tensorflow", "onnxruntime") if name in packages},
         "exit_code": code,
+        "looks": content["run"]["duet"]["looks"],
         "regressed_together": content["run"]["duet"]["regressed_together"],
         "not_measured": content["run"]["not_measured"],
         "wall_s": round(wall_s, 1),
@@ -276,9 +278,12 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
             middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
             found, passed = counts["regressed"], counts["passed"] + counts["improved"]
             wrongly = str(passed) if share >= policy.min_effect else f"({passed}, rightly)"
-            launches = round(statistics.median(len(one["log_ratios"]) for one in said))
             comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
-            chance = power(policy, effect=share, sd=sd, launches=launches, comparisons=comparisons)
+            looks = records[0].get("looks") or [round(statistics.median(len(one["log_ratios"]) for one in said))]
+            chance = max(
+                power(policy, effect=share, sd=sd, launches=launches, comparisons=comparisons, look=look)
+                for launches, look in zip(looks, Look.all(len(looks)), strict=True)
+            )
             lines.append(
                 f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
                 f"| {counts['inconclusive']} | {wrongly} | {chance:.0%} |"

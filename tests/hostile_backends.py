@@ -147,6 +147,22 @@ class SlowerThanItsTwin(OnnxRuntime):
         return forward if TWIN in os.environ else twice
 
 
+class AnotherSpeedEachLaunch(OnnxRuntime):
+    """Does a forward pass once to six times, by the number of its process: launches scatter, their turns do not."""
+
+    name = "another_speed_each_launch"
+
+    def compile(self, inputs: Any) -> Forward:
+        forward, times = super().compile(inputs), 1 + os.getpid() * 7 % 11 % 6
+
+        def repeated() -> Any:
+            for _ in range(times - 1):
+                forward()
+            return forward()
+
+        return repeated
+
+
 class WrongAsTwin(AnswersNan):
     """Answers NaN as the reference of a duet."""
 
@@ -196,6 +212,7 @@ class StaysAtFp32(OnnxRuntime):
 
 
 HOSTILE = (
+    AnotherSpeedEachLaunch,
     AnswersNan,
     AnswersNonsense,
     CannotBeImported,

@@ -28,7 +28,8 @@ from tests.suite import (
     wait_until,
 )
 
-DUET = ("--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--launches=4")
+SHORT = ("--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--launches=4")
+DUET = (*SHORT, "--most-launches=4")
 ONE = "onnxruntime-fp32-threads1-batch1-seq32"
 TWO = "onnxruntime-fp32-threads1-batch1-seq64"
 
@@ -102,6 +103,26 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
 
 
+def test_what_is_undecided_goes_on(suite: Suite) -> None:
+    """More launch pairs where the first ones cannot decide, and none elsewhere; in the end it is inconclusive."""
+    ended = suite(
+        *(SCALING, *SHORT, "--most-launches=8", "--backends=another_speed_each_launch,slower_than_its_twin"),
+        f"--reference-python={twin(suite.folder)}",
+        hostile=True,
+    )
+    assert ended.code == 1, ended.text
+    launches = {name.partition("-")[0]: len(one["extra_info"]["duet"]["launches"]) for name, one in ended.benchmarks.items()}
+    assert launches == {"another_speed_each_launch": 8, "slower_than_its_twin": 4}
+    undecided = duet_of(ended, "another_speed_each_launch-fp32-threads1-batch1-seq32")
+    assert undecided["verdict"] == "inconclusive"
+    assert undecided["reason"].endswith("; look 2 of 2")
+    assert [one["order"] for one in undecided["launches"]] == ["measured first", "reference first"] * 4
+    assert "launch pair 8 of 8, for 1x32, undecided so far" in ended.text
+    assert "against" in ended.text
+    assert "4 or 8 launch pairs" in ended.text
+    assert ended.run["run"]["duet"]["looks"] == [4, 8]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="two instances need two cores")
 def test_several_instances_have_several_twins(suite: Suite) -> None:
@@ -153,6 +174,8 @@ def test_an_environment_whose_backend_is_broken(suite: Suite) -> None:
         (["--reference-python=/bin/false"], "/bin/false gave no answer (exit code 1)"),
         (["--reference-python=self", "--launches=5"], "--launches 5 with --reference-python: launch pairs come in twos"),
         (["--reference-python=self", "--launches=2"], "it takes 4 to know how far they spread"),
+        (["--reference-python=self", "--launches=8", "--most-launches=6"], "--most-launches 6 with --launches 8: "),
+        (["--most-launches=6"], "--most-launches is a duet's: give --reference-python as well"),
         (["--reference-python=self", "--require-baseline"], "--require-baseline cannot apply with --reference-python"),
         (["--reference-python=self", "--confirm=2"], "--confirm cannot apply with --reference-python"),
     ],
@@ -248,7 +271,8 @@ def test_a_worker_stands_on_numpy_alone(tmp_path: Path) -> None:
     """In an environment with numpy and nothing else all that a worker imports before its framework can be imported."""
     script = (
         "import fixtures.instance.__main__, fixtures.instance.environment, fixtures.measurement.parity,"
-        "fixtures.measurement.peak_memory, fixtures.measurement.rounds, fixtures.measurement.warm_up\n"
+        "fixtures.measurement.peak_memory, fixtures.measurement.rounds, fixtures.measurement.warm_up,"
+        "fixtures.measurement.watch, fixtures.machine.affinity, fixtures.machine.hold\n"
         "from fixtures.backends import BACKENDS, backend_class\n"
         "print([backend_class(name).name for name in BACKENDS])"
     )

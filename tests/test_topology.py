@@ -372,6 +372,17 @@ class TestPickSiblings:
             topology.pick_siblings(2, 4)
 
 
+class TestOneOfEachCoreFirst:
+    """CPUs in the order in which threads that are held take them."""
+
+    def test_a_core_is_shared_last(self, read: Read) -> None:
+        """Siblings that are neighbours, some of them not granted; on a machine without any it is the order of CPUs."""
+        adjacent = read(kernel_trees.VIRTUAL_MACHINE)
+        assert adjacent.one_of_each_core_first((0, 1, 2, 3)) == (0, 2, 1, 3)
+        assert adjacent.one_of_each_core_first((1, 2, 3)) == (1, 2, 3)
+        assert adjacent.one_of_each_core_first({3, 2}) == (2, 3)
+
+
 class TestThreadCounts:
     """The steps of a scaling study."""
 

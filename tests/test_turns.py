@@ -10,7 +10,7 @@ import pytest
 from fixtures.machine.cgroup import memory_room
 from fixtures.machine.room import available_bytes, gib, peak_bytes_of
 from fixtures.measurement.effort import Effort
-from fixtures.measurement.turns import MOST, PRECISE, Plan, Turn, log_ratios, measured_begins, turn_of
+from fixtures.measurement.turns import LEAST_ROUNDS, MOST, PRECISE, TURN_S, Plan, Turn, log_ratios, measured_begins, turn_of
 from tests.kernel_trees import write
 
 
@@ -22,7 +22,12 @@ def effort(**changes: Any) -> Effort:
 
 def turns(count: int, *, rounds: int, counted_s: float) -> list[Turn]:
     """Equal turns of one side."""
-    return [Turn(cost_s=1.0, rounds=rounds, counted_s=counted_s, wall_s=counted_s)] * count
+    return [turn(1.0, rounds=rounds, counted_s=counted_s)] * count
+
+
+def turn(cost_s: float, *, rounds: int = 2, counted_s: float = 0.06) -> Turn:
+    """One turn."""
+    return Turn(cost_s=cost_s, rounds=rounds, counted_s=counted_s, wall_s=counted_s, threads_held=1)
 
 
 def test_turns_go_on_until_both_sides_have_given_enough() -> None:
@@ -41,23 +46,25 @@ def test_turns_that_lie_apart_go_on() -> None:
     """Until together they are precise, or have taken as long as they may; which side is ahead plays no part."""
     plan = Plan.of(effort(max_time_s=1.0), 0.02)
     steady = turns(20, rounds=2, counted_s=0.06)
-    restless = [Turn(cost_s=1.0 + 0.2 * (number % 2), rounds=2, counted_s=0.06, wall_s=0.06) for number in range(20)]
-    faster = [Turn(cost_s=0.5, rounds=2, counted_s=0.06, wall_s=0.06)] * 20
+    restless = [turn(1.0 + 0.2 * (number % 2)) for number in range(20)]
+    faster = [turn(0.5)] * 20
     assert plan.over(steady, faster)
     assert not plan.over(steady, restless)
     assert not plan.over(restless, steady)
     most = plan.over(steady * MOST, restless * MOST)
     assert most, "four times the time is enough"
-    shaken = [Turn(cost_s=1.0 + PRECISE * (number % 2), rounds=2, counted_s=0.06, wall_s=0.06) for number in range(20)]
+    shaken = [turn(1.0 + PRECISE * (number % 2)) for number in range(20)]
     assert plan.over(steady, shaken)
     assert log_ratios(steady[:1], faster[:1]) == [pytest.approx(0.693, abs=0.001)]
 
 
-def test_short_forward_passes_are_timed_together() -> None:
-    """--benchmark-min-time holds for the rounds of a turn too."""
-    plan = Plan.of(effort(min_time_s=0.01), 0.001)
-    assert plan.iterations == 10
-    assert plan.round_s == pytest.approx(0.01)
+def test_a_turn_asks_for_its_own_rounds() -> None:
+    """Few and short ones whatever a measurement asks for; a precision that few rounds happen to have ends none."""
+    plan = Plan.of(effort(max_time_s=5.0, min_rounds=50, min_time_s=0.01, precision=0.5), 0.001)
+    assert (plan.turn.min_rounds, plan.turn.max_time_s, plan.turn.precision) == (LEAST_ROUNDS, TURN_S, None)
+    assert plan.turn.min_time_s == 0.01, "--benchmark-min-time holds for the rounds of a turn too"
+    assert plan.most_s == pytest.approx(MOST * 5.0)
+    assert Plan.of(effort(max_time_s=0.1, min_rounds=50, min_time_s=0.01), 0.001).most_s == pytest.approx(MOST * 0.5)
 
 
 def test_abba() -> None:
@@ -66,21 +73,22 @@ def test_abba() -> None:
     assert [measured_begins(turn, leads=False) for turn in range(4)] == [False, True, False, True]
 
 
-def answer(durations_s: list[float], start_s: float = 0.0, iterations: int = 1) -> dict[str, Any]:
+def answer(durations_s: list[float], iterations: int = 1) -> dict[str, Any]:
     """What an instance says of rounds back to back."""
-    starts = [start_s + sum(durations_s[:number]) for number in range(len(durations_s))]
-    return {"durations_s": durations_s, "starts_s": starts, "iterations": iterations, "wall_s": sum(durations_s)}
+    words = {"durations_s": durations_s, "iterations": iterations, "wall_s": sum(durations_s)}
+    return {**words, "threads_held": 2}
 
 
-def test_the_first_round_of_a_turn_does_not_count() -> None:
-    """It finds the other side's cache; of several instances each one's is left out, and their rates are added up."""
-    alone = turn_of([answer([9.0, 1.0, 2.0, 3.0], iterations=2)], batch_size=4)
+def test_what_a_turn_gives() -> None:
+    """The median of a forward pass; of several instances what a sample takes, their rates added up."""
+    alone = turn_of([answer([1.0, 2.0, 3.0], iterations=2)], batch_size=4)
     assert alone.cost_s == pytest.approx(1.0)
     assert alone.rounds == 3
     assert alone.counted_s == pytest.approx(6.0)
-    two = turn_of([answer([9.0, 1.0, 1.0]), answer([5.0, 2.0, 2.0, 2.0], start_s=0.5)], batch_size=4)
+    two = turn_of([answer([1.0, 1.0]), answer([2.0, 2.0, 2.0])], batch_size=4)
     assert two.cost_s == pytest.approx(1 / (4 / 1.0 + 4 / 2.0))
     assert two.rounds == 5
+    assert two.threads_held == 4
 
 
 def tree(root: Path, *, available_kib: int | None, **limits: str) -> Path:
