@@ -6,7 +6,7 @@ comes first, because the extra work is a share of what the reference took in the
 one core busy meanwhile.
 
 Usage: `python -m studies.duet measure [--clean N] [--slowed N] [--load]`, which appends a line per session to
-studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is.
+studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is (studies/duet_tables.py).
 """
 
 from __future__ import annotations
@@ -15,27 +15,24 @@ import argparse
 import contextlib
 import datetime
 import json
-import math
 import os
-import random
 import shlex
 import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.duet import DuetPolicy, LaunchPair, Look, fit, power
-from baselines.wording import percent
 from fixtures.instance.handle import REPOSITORY
 from fixtures.machine.topology import Topology
 from fixtures.options import DUET_LAUNCHES
-from studies.error_rates import RUNS, StudyError, interval, rounded
-from studies.extra_work import PLAN, benchmark_key, step_s
-from studies.peers import PEERS, call_slower, label
+from studies import duet_tables
+from studies.error_rates import RUNS, StudyError, rounded
+from studies.extra_work import PLAN, drawn_plan, step_s
+from studies.peers import call_slower
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
 RULE: Final = 3
@@ -44,8 +41,6 @@ they are precise, their interquartile mean. 3: threads held one to a CPU in a tu
 times the launch pairs of the first.
 """
 QUESTIONS: Final = "out_of_the_box,core_count_scaling"
-SLOWED: Final = 2 / 3
-"""Chance that a benchmark of a session with extra work gets some."""
 
 
 @contextlib.contextmanager
@@ -55,7 +50,14 @@ def load_on_one_core(wanted: bool) -> Iterator[None]:
         yield
         return
     cpu = Topology.of_this_process().usable_cpus[-1]
-    busy = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{cpu}])\nwhile True: pass"])
+    code = f"""
+import os
+from fixtures.process import die_with
+die_with({os.getpid()})
+os.sched_setaffinity(0, [{cpu}])
+while True: pass
+"""
+    busy = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
     try:
         yield
     finally:
@@ -96,22 +98,9 @@ def session(folder: Path, options: argparse.Namespace, plan: Mapping[str, int]) 
     return content, done.returncode, wall_s
 
 
-def plan_of(
-    clean: Mapping[str, Any], shares: Sequence[float], seed: int, one_step_s: float
-) -> tuple[dict[str, int], dict[str, float]]:
-    """Steps by benchmark for the measured workers, and shares by node id for the record; drawn anew for each seed."""
-    chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
-    steps, drawn = {}, {}
-    for benchmark in clean["benchmarks"]:
-        if chance.random() >= SLOWED:
-            continue
-        share, words = chance.choice(shares), benchmark["extra_info"]
-        forward_s = statistics.median(one["reference_s"] for one in words["duet"]["launches"])
-        configuration, size = words["configuration"], words["problem_size"]
-        key = benchmark_key(configuration["backend"], configuration["threads"], size["batch_size"], size["sequence_length"])
-        steps[key] = max(1, round(share * forward_s / one_step_s))
-        drawn[benchmark["fullname"]] = share
-    return steps, drawn
+def reference_s(benchmark: Mapping[str, Any]) -> float:
+    """What a forward pass of a benchmark took the reference."""
+    return statistics.median(float(one["reference_s"]) for one in benchmark["extra_info"]["duet"]["launches"])
 
 
 def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapping[str, float]) -> dict[str, Any]:
@@ -125,7 +114,7 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapp
             **{key: duet[key] for key in ("verdict", "ratio", "interval", "smallest_visible", "degrees_of_freedom")},
             "log_ratios": [one["log_ratio"] for one in duet["launches"]],
             "measured_first": [one["order"] == "measured first" for one in duet["launches"]],
-            "reference_s": statistics.median(one["reference_s"] for one in duet["launches"]),
+            "reference_s": reference_s(benchmark),
             "turns": [len(one["turns_s"]) for one in duet["launches"]],
             "standard_errors": [one["standard_error"] for one in duet["launches"]],
             "peers": call_slower(*zip(*duet["launches"][0]["turns_s"], strict=True)),
@@ -165,8 +154,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         drawn: dict[str, float] = {}
         if kind == "slowed":
             assert newest is not None  # noqa: S101 - a clean session comes first
-            seed = random.SystemRandom().randrange(2**32)
-            steps, drawn = plan_of(newest, shares, seed, one_step_s)
+            steps, drawn = drawn_plan(newest["benchmarks"], reference_s, shares, one_step_s)
         content, code, wall_s = session(folder, options, steps)
         if kind == "clean":
             newest = content
@@ -175,142 +163,6 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
             file.write(json.dumps(record, allow_nan=False) + "\n")
         counts = Counter(one["verdict"] for one in record["benchmarks"].values())
         print(f"{number + 1} of {len(kinds)}, {kind}: {dict(counts)} in {wall_s:.0f} s", file=sys.stderr, flush=True)
-
-
-def show(data: Path) -> str:
-    """All sessions on record, one machine, rule and kind of load after the other, in Markdown."""
-    lines = data.read_text(encoding="utf-8").splitlines() if data.exists() else []
-    records = [json.loads(line) for line in lines]
-    if not records:
-        raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
-    blocks = []
-    for machine, model, rule, load in sorted({(one["machine"], one["model"], one["rule"], one["load"]) for one in records}):
-        here = [
-            one
-            for one in records
-            if (one["machine"], one["model"], one["rule"], one["load"]) == (machine, model, rule, load)
-        ]
-        studies = ", ".join(sorted({one["study"] for one in here}))
-        kind = "one core kept busy by something else" if load else "no load of ours beside it"
-        count = sum(len(one["benchmarks"]) for one in here)
-        wall_s = sum(one["wall_s"] for one in here)
-        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: "
-        blocks += [f"{head}{len(here)} session{'s' * (len(here) != 1)}, {wall_s / count:.0f} s per benchmark.", ""]
-        for table in (false_alarms(here), power_table(here), peers_table(here)):
-            blocks += [*table, ""] if table else []
-    return "\n".join(blocks).rstrip()
-
-
-def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
-    """The benchmarks of sessions with or without extra work in them, by backend and whether it was pinned."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        for name, one in record["benchmarks"].items():
-            if bool(one["share"]) == changed:
-                how = "out of the box" if "test_out_of_the_box" in name else "pinned to one core"
-                found.setdefault(f"{one['backend']}, {how}", []).append(one)
-    return dict(sorted(found.items()))
-
-
-def spread_of(benchmarks: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
-    """Standard deviation of a launch pair's log ratio and mean order effect, pooled over benchmarks."""
-    squares = df = 0.0
-    effects = []
-    for one in benchmarks:
-        pairs = [
-            LaunchPair(log_ratio=value, measured_first=first)
-            for value, first in zip(one["log_ratios"], one["measured_first"], strict=True)
-        ]
-        if (found := fit(pairs)) is not None:
-            squares, df = squares + found.variance * found.degrees_of_freedom, df + found.degrees_of_freedom
-            effects.append(found.order_effect)
-    return (math.sqrt(squares / df), statistics.fmean(effects)) if df else (math.nan, math.nan)
-
-
-def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The table of benchmarks in which nothing was slower."""
-    clean_sessions = [one for one in records if not any(b["share"] for b in one["benchmarks"].values())]
-    red = sum(one["exit_code"] != 0 for one in clean_sessions)
-    heads = [
-        *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),
-        *("sd of a launch pair", "first loaded slower by"),
-    ]
-    lines = [
-        f"Benchmarks without extra work ({red} of {len(clean_sessions)} clean sessions were red):",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---" * len(heads) + "|",
-    ]
-    groups = by_backend(records, changed=False)
-    groups = {**groups, "all": [one for members in groups.values() for one in members]}
-    for backend, members in groups.items():
-        counts = Counter(one["verdict"] for one in members)
-        sd, order = spread_of(members)
-        lines.append(
-            f"| {backend} | {len(members)} | {counts['regressed']} | {interval(counts['regressed'], len(members))} "
-            f"| {counts['improved']} | {counts['inconclusive']} | {sd:.2%} | {order:+.2%} |"
-        )
-    return lines
-
-
-def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The table of benchmarks with extra work, and what was said of them."""
-    slowed = by_backend(records, changed=True)
-    if not slowed:
-        return []
-    heads = [
-        *("backend", "extra work", "measured, median", "benchmarks", "found", "exact 95 % interval", "inconclusive"),
-        *("wrongly passed", "expected from the spread"),
-    ]
-    policy = DuetPolicy()
-    lines = [
-        "Benchmarks with extra work:",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---" * len(heads) + "|",
-    ]
-    clean = by_backend(records, changed=False)
-    for backend, members in slowed.items():
-        sd, _ = spread_of(clean.get(backend, members))
-        for share in sorted({one["share"] for one in members}):
-            said = [one for one in members if one["share"] == share]
-            counts = Counter(one["verdict"] for one in said)
-            middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
-            found, passed = counts["regressed"], counts["passed"] + counts["improved"]
-            wrongly = str(passed) if share >= policy.min_effect else f"({passed}, rightly)"
-            comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
-            looks = records[0].get("looks") or [round(statistics.median(len(one["log_ratios"]) for one in said))]
-            chance = max(
-                power(policy, effect=share, sd=sd, launches=launches, comparisons=comparisons, look=look)
-                for launches, look in zip(looks, Look.all(len(looks)), strict=True)
-            )
-            lines.append(
-                f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
-                f"| {counts['inconclusive']} | {wrongly} | {chance:.0%} |"
-            )
-    return lines
-
-
-def peers_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What other rules say of the turns of the first launch pair, as if they were the rounds of two runs."""
-    by_share: dict[float, list[Mapping[str, Any]]] = {}
-    for record in records:
-        for one in record["benchmarks"].values():
-            if "peers" in one:
-                by_share.setdefault(one["share"], []).append(one)
-    if not by_share:
-        return []
-    shares = sorted(by_share)
-    lines = [
-        "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:",
-        "",
-        f"| rule | {' | '.join(f'{share:.0%} slower' if share else 'nothing changed' for share in shares)} |",
-        "|---" * (len(shares) + 1) + "|",
-    ]
-    for rule in PEERS:
-        cells = [f"{sum(rule in one['peers'] for one in by_share[share])} of {len(by_share[share])}" for share in shares]
-        lines.append(f"| {label(rule)} | {' | '.join(cells)} |")
-    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -337,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--clean: extra work is a share of what a clean session took, so there has to be one")
     try:
         if options.command == "show":
-            print(show(options.data))
+            print(duet_tables.show(options.data))
         else:
             folder = RUNS / f"duet-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
             folder.mkdir(parents=True)

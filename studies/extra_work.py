@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,10 @@ from fixtures.backends.tensorflow_xla import TensorFlowXla
 
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
+
+
+DRAWN: Final = 2 / 3
+"""Chance that a benchmark of a run with extra work gets some."""
 
 
 def benchmark_key(backend: str, threads: int | None, batch_size: int, sequence_length: int) -> str:
@@ -47,6 +52,35 @@ def step_s(batches: int = 50, steps: int = 500) -> float:
             work()
         durations_s.append((time.perf_counter() - started) / steps)
     return statistics.median(durations_s)
+
+
+def drawn_plan(
+    benchmarks: Sequence[Mapping[str, Any]],
+    forward_s: Callable[[Mapping[str, Any]], float],
+    shares: Sequence[float],
+    one_step_s: float,
+) -> tuple[dict[str, int], dict[str, float]]:
+    """Draws which benchmarks of a run get extra work, and which share each.
+
+    Args:
+        benchmarks: of a run.json in which nothing was changed.
+        forward_s: what a forward pass of one took there; shares are of that.
+        shares: each as likely as the others.
+        one_step_s: `step_s`.
+
+    Returns:
+        Steps by `benchmark_key` for the workers, and shares by node id for the record.
+    """
+    chance = random.SystemRandom()
+    steps, drawn = {}, {}
+    for benchmark in benchmarks:
+        if chance.random() < DRAWN:
+            words, size = benchmark["extra_info"]["configuration"], benchmark["extra_info"]["problem_size"]
+            share = chance.choice(shares)
+            key = benchmark_key(words["backend"], words["threads"], size["batch_size"], size["sequence_length"])
+            steps[key] = max(1, round(share * forward_s(benchmark) / one_step_s))
+            drawn[benchmark["fullname"]] = share
+    return steps, drawn
 
 
 class ExtraWork(Backend):

@@ -14,7 +14,6 @@ import argparse
 import datetime
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from baselines.results import Run
 from baselines.store import KEPT_RUNS
 from fixtures.instance.handle import REPOSITORY
 from studies.error_rates import RUNS, StudyError, interval, rounded
-from studies.extra_work import PLAN, benchmark_key, step_s
+from studies.extra_work import PLAN, drawn_plan, step_s
 from studies.peers import PEERS, call_slower, label
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "reference_kernel.jsonl"
@@ -42,8 +41,6 @@ SELECTION: Final = (
     *("--sequence-lengths=32,64,128", "--benchmark-max-time=0.5", "--reference-kernel", "--no-limit"),
 )
 """Eighteen benchmarks: three backends, out of the box and pinned to one core, three sequence lengths."""
-SLOWED: Final = 2 / 3
-"""Chance that a benchmark of a run with extra work gets some."""
 KEPT: Final = {
     "run": ("schema", "model", "preset", "inputs"),
     "machine_info": ("machine_id",),
@@ -73,20 +70,6 @@ def session(folder: Path, model: str, plan: Mapping[str, int]) -> dict[str, Any]
         raise StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     content: dict[str, Any] = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
     return content
-
-
-def plan_of(clean: Mapping[str, Any], shares: Sequence[float], one_step_s: float) -> tuple[dict[str, int], dict[str, float]]:
-    """Steps by benchmark for the workers, and shares by node id for the record; drawn anew for each run."""
-    chance = random.SystemRandom()
-    steps, drawn = {}, {}
-    for benchmark in clean["benchmarks"]:
-        if chance.random() < SLOWED:
-            words, size = benchmark["extra_info"]["configuration"], benchmark["extra_info"]["problem_size"]
-            share = chance.choice(shares)
-            key = benchmark_key(words["backend"], words["threads"], size["batch_size"], size["sequence_length"])
-            steps[key] = max(1, round(share * benchmark["stats"]["median"] / one_step_s))
-            drawn[benchmark["fullname"]] = share
-    return steps, drawn
 
 
 def record_of(content: Mapping[str, Any], shares: Mapping[str, float]) -> dict[str, Any]:
@@ -136,7 +119,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     append(options.data, record_of(clean, {}))
     one_step_s = step_s()
     for _ in range(options.slowed):
-        steps, drawn = plan_of(clean, shares, one_step_s)
+        steps, drawn = drawn_plan(clean["benchmarks"], lambda one: float(one["stats"]["median"]), shares, one_step_s)
         append(options.data, record_of(session(folder, options.model, steps), drawn))
     print(f"{1 + options.slowed} runs in {time.monotonic() - began:.0f} s", file=sys.stderr)
 

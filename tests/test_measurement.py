@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -13,6 +15,7 @@ from fixtures.measurement.parity import ParityError, read_case, require_parity
 from fixtures.measurement.replay import ReplayClock, replay
 from fixtures.measurement.rounds import iterations_for, latency_summary, percentile
 from fixtures.measurement.watch import wait_share
+from tests.suite import REPOSITORY
 
 
 class Clock:
@@ -187,6 +190,23 @@ def test_scaled_rotated_and_misshapen_answers_are_wrong() -> None:
         require_parity(REFERENCE[:, :, 0], REFERENCE, MASK, 1e9)
     with pytest.raises(ParityError, match="NaN or infinite"):
         require_parity(np.full_like(REFERENCE, np.inf), REFERENCE, MASK, 1e9)
+
+
+def test_the_check_leaves_no_thread_at_work() -> None:
+    """BLAS's threads spin for a while after their work: in the warm-up they would pass for threads of the framework."""
+    script = (
+        "import os, numpy as np\n"
+        "from fixtures.machine.affinity import thread_cpu_times_s\n"
+        "from fixtures.measurement.parity import require_parity\n"
+        "output = np.random.default_rng(1).standard_normal((4, 512, 768), dtype=np.float32)\n"
+        "before = thread_cpu_times_s(os.getpid())\n"
+        "require_parity(output, output, np.ones((4, 512), dtype=np.int64), 1e-3)\n"
+        "after = thread_cpu_times_s(os.getpid())\n"
+        "ran = {thread: after[thread] - before.get(thread, 0.0) for thread in after if thread != os.getpid()}\n"
+        "assert sum(ran.values()) < 0.001, ran\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_damaged_case_is_named(tmp_path) -> None:

@@ -253,6 +253,7 @@ def test_no_memory_for_two(suite: Suite) -> None:
     )
     assert ended.code == 4
     assert "--reference-python: 2 copies of the weights of bert-tiny take 33 MiB, and 1 MiB is available" in ended.text
+    assert "nothing was compared" not in ended.text, "a refusal is no run in which all was skipped"
     assert "Traceback" not in ended.text
 
 

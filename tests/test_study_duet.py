@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studies.duet import main, plan_of, show, twin_without_work
+from studies.duet import main, reference_s, twin_without_work
+from studies.duet_tables import show
 from studies.error_rates import StudyError
+from studies.extra_work import drawn_plan
 
 
 def benchmark(share: float, verdict: str, ratio: float) -> dict[str, Any]:
@@ -49,22 +52,25 @@ def test_the_tables(tmp_path: Path) -> None:
     assert "2 sessions, 10 s per benchmark." in text
     assert "(0 of 1 clean sessions were red)" in text
     assert "| onnxruntime, pinned to one core | 3 | 1 | 0.8% to 90.6% | 0 | 1 | 1.15% | +0.00% |" in text
-    assert "| onnxruntime, pinned to one core | 5% | +5.0 % | 2 | 1 | 1.3% to 98.7% | 1 | 0 |" in text
+    found = "| 5% | +5.0 % | 2 | 1 | 1.3% to 98.7% | 1 | 0 | 8 on average, 8 at most |"
+    assert f"| onnxruntime, pinned to one core {found}" in text
+    assert f"| all {found}" in text
     assert "| onnxruntime, pinned to one core | 1% | +1.1 % | 1 | 0 | 0.0% to 97.5% | 0 | (1, rightly) |" in text
 
 
-def test_extra_work_is_a_share_of_what_the_reference_took() -> None:
-    """In steps, at least one; the same seed draws the same."""
+def test_extra_work_is_a_share_of_what_the_reference_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In steps, at least one, for the benchmarks that draw some."""
     words = {
         "configuration": {"backend": "pytorch", "threads": 1},
         "problem_size": {"batch_size": 1, "sequence_length": 32},
         "duet": {"launches": [{"reference_s": 0.010}, {"reference_s": 0.012}, {"reference_s": 0.011}]},
     }
-    content = {"benchmarks": [{"fullname": f"test_a[{number}]", "extra_info": words} for number in range(30)]}
-    steps, shares = plan_of(content, [0.1], 1, 1e-6)
-    assert steps == {"pytorch 1 1x32": 1100}
-    assert 0 < len(shares) < 30
-    assert plan_of(content, [0.1], 1, 1e-6) == (steps, shares)
+    benchmarks = [{"fullname": "test_a[1]", "extra_info": words}, {"fullname": "test_a[2]", "extra_info": words}]
+    draws = iter([0.0, 0.9])
+    monkeypatch.setattr(random.SystemRandom, "random", lambda _: next(draws))
+    assert drawn_plan(benchmarks, reference_s, [0.1], 1e-6) == ({"pytorch 1 1x32": 1100}, {"test_a[1]": 0.1})
+    monkeypatch.setattr(random.SystemRandom, "random", lambda _: 0.0)
+    assert drawn_plan(benchmarks, reference_s, [1e-9], 1e-6)[0] == {"pytorch 1 1x32": 1}
 
 
 def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

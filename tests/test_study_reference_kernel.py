@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import statistics
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from studies.error_rates import StudyError
-from studies.reference_kernel import append, baselines_of, plan_of, record_of, show
+from studies.reference_kernel import append, baselines_of, record_of, show
 from tests.builders import ONE, TWO, run_content
 from tests.test_reference_kernel import moody, with_kernel
 
@@ -50,14 +49,6 @@ def test_only_what_came_before_is_a_baseline() -> None:
     assert before[6] == [0, 1, 2, 3, 4]
     assert before[11] == [1, 2, 3, 4, 6, 7, 8, 9, 10][1:]
     assert 4 not in before
-
-
-def test_the_plan_speaks_of_the_benchmarks_that_it_slows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps for the worker and the share for the record belong to the same benchmark."""
-    monkeypatch.setattr(random.SystemRandom, "random", lambda _: 0.0)
-    steps, drawn = plan_of(content((1, 1, 1), 0), [0.05], 1e-6)
-    assert set(drawn.values()) == {0.05}
-    assert steps == {"onnxruntime None 1x32": 500, "pytorch None 1x32": 1000}
 
 
 def test_records_stay_small_and_say_nothing_of_the_host(tmp_path: Path) -> None:

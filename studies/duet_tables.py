@@ -1,0 +1,168 @@
+"""What sessions of studies/duet.py say: tables in Markdown, one machine, model, rule and kind of load after another."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.duet import DuetPolicy, LaunchPair, Look, fit, power
+from baselines.wording import percent
+from studies.error_rates import StudyError, interval
+from studies.peers import PEERS, label
+
+
+def show(data: Path) -> str:
+    """All sessions on record, one machine, rule and kind of load after the other, in Markdown."""
+    lines = data.read_text(encoding="utf-8").splitlines() if data.exists() else []
+    records = [json.loads(line) for line in lines]
+    if not records:
+        raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
+    blocks = []
+    for machine, model, rule, load in sorted({(one["machine"], one["model"], one["rule"], one["load"]) for one in records}):
+        here = [
+            one
+            for one in records
+            if (one["machine"], one["model"], one["rule"], one["load"]) == (machine, model, rule, load)
+        ]
+        studies = ", ".join(sorted({one["study"] for one in here}))
+        kind = "one core kept busy by something else" if load else "no load of ours beside it"
+        count = sum(len(one["benchmarks"]) for one in here)
+        wall_s = sum(one["wall_s"] for one in here)
+        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: "
+        blocks += [f"{head}{len(here)} session{'s' * (len(here) != 1)}, {wall_s / count:.0f} s per benchmark.", ""]
+        for table in (false_alarms(here), power_table(here), peers_table(here)):
+            blocks += [*table, ""] if table else []
+    return "\n".join(blocks).rstrip()
+
+
+def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
+    """The benchmarks of sessions with or without extra work in them, by backend and whether it was pinned."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        for name, one in record["benchmarks"].items():
+            if bool(one["share"]) == changed:
+                how = "out of the box" if "test_out_of_the_box" in name else "pinned to one core"
+                found.setdefault(f"{one['backend']}, {how}", []).append(one)
+    return dict(sorted(found.items()))
+
+
+def spread_of(benchmarks: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """Standard deviation of a launch pair's log ratio and mean order effect, pooled over benchmarks."""
+    squares = df = 0.0
+    effects = []
+    for one in benchmarks:
+        pairs = [
+            LaunchPair(log_ratio=value, measured_first=first)
+            for value, first in zip(one["log_ratios"], one["measured_first"], strict=True)
+        ]
+        if (found := fit(pairs)) is not None:
+            squares, df = squares + found.variance * found.degrees_of_freedom, df + found.degrees_of_freedom
+            effects.append(found.order_effect)
+    return (math.sqrt(squares / df), statistics.fmean(effects)) if df else (math.nan, math.nan)
+
+
+def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of benchmarks in which nothing was slower."""
+    clean_sessions = [one for one in records if not any(b["share"] for b in one["benchmarks"].values())]
+    red = sum(one["exit_code"] != 0 for one in clean_sessions)
+    heads = [
+        *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),
+        *("sd of a launch pair", "first loaded slower by"),
+    ]
+    lines = [
+        f"Benchmarks without extra work ({red} of {len(clean_sessions)} clean sessions were red):",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+    ]
+    groups = by_backend(records, changed=False)
+    groups = {**groups, "all": [one for members in groups.values() for one in members]}
+    for backend, members in groups.items():
+        counts = Counter(one["verdict"] for one in members)
+        sd, order = spread_of(members)
+        lines.append(
+            f"| {backend} | {len(members)} | {counts['regressed']} | {interval(counts['regressed'], len(members))} "
+            f"| {counts['improved']} | {counts['inconclusive']} | {sd:.2%} | {order:+.2%} |"
+        )
+    return lines
+
+
+def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of benchmarks with extra work, and what was said of them."""
+    slowed = by_backend(records, changed=True)
+    if not slowed:
+        return []
+    heads = [
+        *("backend", "extra work", "measured, median", "benchmarks", "found", "exact 95 % interval", "inconclusive"),
+        *("wrongly passed", "launch pairs", "expected from the spread"),
+    ]
+    lines = [
+        "Benchmarks with extra work:",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+    ]
+    clean = by_backend(records, changed=False)
+    for backend, members in slowed.items():
+        sd, _ = spread_of(clean.get(backend, members))
+        for share, said in by_share(members).items():
+            lines.append(f"{power_row(backend, share, said)} {expected_power(share, sd, said, records):.0%} |")
+    for share, said in by_share([one for members in slowed.values() for one in members]).items():
+        lines.append(f"{power_row('all', share, said)} |")
+    return lines
+
+
+def by_share(benchmarks: Iterable[Mapping[str, Any]]) -> dict[float, list[Mapping[str, Any]]]:
+    """Benchmarks by how much extra work was in them, ascending."""
+    found: dict[float, list[Mapping[str, Any]]] = {}
+    for one in benchmarks:
+        found.setdefault(one["share"], []).append(one)
+    return dict(sorted(found.items()))
+
+
+def power_row(backend: str, share: float, said: Sequence[Mapping[str, Any]]) -> str:
+    """A row of the table of power but for its last cell."""
+    counts = Counter(one["verdict"] for one in said)
+    middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
+    found, passed = counts["regressed"], counts["passed"] + counts["improved"]
+    wrongly = str(passed) if share >= DuetPolicy().min_effect else f"({passed}, rightly)"
+    launches = [len(one["log_ratios"]) for one in said]
+    took = f"{statistics.fmean(launches):.0f} on average, {max(launches)} at most"
+    return (
+        f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
+        f"| {counts['inconclusive']} | {wrongly} | {took} |"
+    )
+
+
+def expected_power(
+    share: float, sd: float, said: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]
+) -> float:
+    """Chance of finding a slowdown at the best of the looks, where launch pairs spread by `sd`."""
+    comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
+    looks = records[0].get("looks") or [round(statistics.median(len(one["log_ratios"]) for one in said))]
+    return max(
+        power(DuetPolicy(), effect=share, sd=sd, launches=launches, comparisons=comparisons, look=look)
+        for launches, look in zip(looks, Look.all(len(looks)), strict=True)
+    )
+
+
+def peers_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What other rules say of the turns of the first launch pair, as if they were the rounds of two runs."""
+    asked = by_share(one for record in records for one in record["benchmarks"].values() if "peers" in one)
+    if not asked:
+        return []
+    lines = [
+        "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:",
+        "",
+        f"| rule | {' | '.join(f'{share:.0%} slower' if share else 'nothing changed' for share in asked)} |",
+        "|---" * (len(asked) + 1) + "|",
+    ]
+    for rule in PEERS:
+        cells = [f"{sum(rule in one['peers'] for one in said)} of {len(said)}" for said in asked.values()]
+        lines.append(f"| {label(rule)} | {' | '.join(cells)} |")
+    return lines
