@@ -28,7 +28,8 @@ FOLDER_NAME: Final = "confirmation"
 """In the folder of the confirmed run: the duet's own run, which so is never the newest run of anything."""
 SCHEMA: Final = 1
 LAUNCHES: Final = 16
-"""Launch pairs: more than a duet has otherwise, because suspects are few and an inconclusive duet acquits nobody."""
+"""Launch pairs, in a single look: more than a first look has otherwise, because suspects are few, and a wide interval
+acquits nobody. Options for the duet's pytest may say otherwise."""
 SUITE: Final = "the suite as a whole"
 """In place of a node id."""
 
@@ -122,7 +123,9 @@ def played(
         RunFileError: it left no result.
     """
     command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference-python", python]
-    command += ["--runs", str(folder), "--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]
+    command += ["--runs", str(folder)]
+    if not any(word.partition("=")[0] in ("--launches", "--most-launches") for word in extra):
+        command += ["--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]
     for option, value in (("--model", run.model), ("--preset", run.preset)):
         command += [option, value] if value else []
     before = set(folder.glob("*Z_*"))

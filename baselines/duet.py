@@ -57,14 +57,22 @@ class Look:
     """One of the times that a benchmark is judged: again with more launch pairs, for as long as it is inconclusive.
 
     Whoever looks several times errs more often than whoever looks once. So the looks share what a duet may err: the level of
-    a look is the level times its share, and whichever look it ends with, all together err no more often than the level says
-    (Boole), however the looks depend on each other.
+    a look is the level times its share, and whichever look it ends with, together they err no more often than the level says
+    (Boole), however the looks depend on each other, if each errs no more often than its own. That spreads are moderated over
+    benchmarks of which the quieter ones stop sooner is beyond that argument; a simulation has it (tests/test_duet.py).
+
+    Raises:
+        ValueError: it is none of as many.
     """
 
     number: int = 1
     """From 1."""
     of: int = 1
     """How many there are at most."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise ValueError(f"look {self.number} of {self.of}")
 
     @classmethod
     def all(cls, count: int) -> tuple[Look, ...]:
@@ -84,11 +92,11 @@ ONLY_LOOK: Final = Look()
 
 
 def looks_of(first: int, most: int) -> tuple[int, ...]:
-    """After how many launch pairs a benchmark is judged: `first`, twice as many for as long as that fits, `most` at last."""
+    """After how many launch pairs a benchmark is judged: `first`, twice as many while that is below `most`, and `most`."""
     looks = [first]
-    while 2 * looks[-1] <= most:
+    while 2 * looks[-1] < most:
         looks.append(2 * looks[-1])
-    return (*looks[:-1], most)
+    return tuple(dict.fromkeys((*looks, most)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,10 +162,12 @@ def fit(launches: Sequence[LaunchPair]) -> Fit | None:
 
 
 def difference(name: str, duets: Mapping[str, Duet], policy: DuetPolicy) -> Difference | None:
-    """The log ratio of one benchmark with its standard error, the spread moderated over its backend's benchmarks.
+    """The log ratio of one benchmark with its standard error, its spread moderated by those of its backend.
 
-    limma's squeezeVar, as for accepted runs. Problem sizes of a configuration share their launch pairs: however many there
-    are, a configuration adds the degrees of freedom of one.
+    What spreads have in common (limma's prior, as for accepted runs) is learned from as many launch pairs of each benchmark
+    as the one with the fewest has: one that stops sooner does so because it seemed quiet, and would speak too well of the
+    others. It weighs as the prior's degrees of freedom, but never more than those of the other configurations: problem
+    sizes of one share their launch pairs, and however many there are, together they have the degrees of freedom of one.
 
     Returns:
         None where its launch pairs are too few, or all in one order.
@@ -167,20 +177,18 @@ def difference(name: str, duets: Mapping[str, Duet], policy: DuetPolicy) -> Diff
         return None
     from baselines.moderation import squeeze
 
-    backend = duets[name].backend
-    fits = {key: found for key, one in duets.items() if one.backend == backend and (found := fit(one.launches)) is not None}
-    variances = [max(one.variance, policy.smallest_sd**2) for one in fits.values()]
-    moderated = squeeze(variances, [float(one.degrees_of_freedom) for one in fits.values()])
-    place = list(fits).index(name)
-    launches_of: dict[str, int] = {}
-    for key, one in fits.items():
-        configuration = duets[key].configuration
-        launches_of[configuration] = max(launches_of.get(configuration, 0), one.degrees_of_freedom)
-    return Difference(
-        estimate=own.estimate,
-        standard_error=math.sqrt(moderated.variances[place] * own.share),
-        degrees_of_freedom=min(moderated.degrees_of_freedom[place], float(sum(launches_of.values()))),
-    )
+    beside = {key: one for key, one in duets.items() if one.backend == duets[name].backend}
+    fewest = min(len(one.launches) for one in beside.values())
+    fits = {key: found for key, one in beside.items() if (found := fit(one.launches[:fewest])) is not None}
+    elsewhere = {duets[key].configuration for key in fits} - {duets[name].configuration}
+    floor, df, weight, common = policy.smallest_sd**2, float(own.degrees_of_freedom), 0.0, 0.0
+    if elsewhere:
+        variances = [max(one.variance, floor) for one in fits.values()]
+        prior = squeeze(variances, [float(one.degrees_of_freedom) for one in fits.values()])
+        weight = min(prior.prior_degrees_of_freedom, float(len(elsewhere) * (fewest - 2)))
+        common = prior.prior_variance
+    variance = (df * max(own.variance, floor) + weight * common) / (df + weight)
+    return Difference(estimate=own.estimate, standard_error=math.sqrt(variance * own.share), degrees_of_freedom=df + weight)
 
 
 def judge_duet(
@@ -281,7 +289,7 @@ def overall(duets: Sequence[Duet], policy: DuetPolicy) -> Overall | None:
     """The mean log ratio of benchmarks, with an interval for these very benchmarks; None of none that can be fitted.
 
     Problem sizes of a configuration share their launch pairs, so that a launch pair counts once, with the mean over the
-    problem sizes. Degrees of freedom are Satterthwaite's.
+    problem sizes; those that only some of them had are left out. Degrees of freedom are Satterthwaite's.
     """
     configurations: dict[str, list[Duet]] = {}
     for duet in duets:

@@ -31,7 +31,7 @@ from fixtures.machine.topology import Topology
 from fixtures.options import DUET_LAUNCHES
 from studies import duet_tables
 from studies.error_rates import RUNS, StudyError, rounded
-from studies.extra_work import PLAN, drawn_plan, step_s
+from studies.extra_work import DRAWN, PLAN, drawn_plan, step_s
 from studies.peers import call_slower
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
@@ -154,7 +154,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         drawn: dict[str, float] = {}
         if kind == "slowed":
             assert newest is not None  # noqa: S101 - a clean session comes first
-            steps, drawn = drawn_plan(newest["benchmarks"], reference_s, shares, one_step_s)
+            steps, drawn = drawn_plan(newest["benchmarks"], reference_s, shares, one_step_s, options.drawn)
         content, code, wall_s = session(folder, options, steps)
         if kind == "clean":
             newest = content
@@ -174,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clean", type=int, default=5, help="sessions with nothing changed, at least 1 (%(default)s)")
     parser.add_argument("--slowed", type=int, default=5, help="sessions with extra work (%(default)s)")
     parser.add_argument("--shares", default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
+    parser.add_argument("--drawn", type=float, default=DRAWN, help="chance that a benchmark gets some (%(default).2f)")
     parser.add_argument("--questions", default=QUESTIONS, help="%(default)s")
     parser.add_argument("--load", action="store_true", help="keep one core busy with something else meanwhile")
     parser.add_argument("--model", default="bert-base-cased", help="%(default)s")

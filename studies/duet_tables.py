@@ -22,22 +22,27 @@ def show(data: Path) -> str:
     records = [json.loads(line) for line in lines]
     if not records:
         raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
+    kinds: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for one in records:
+        kinds.setdefault((one["machine"], one["model"], one["rule"], one["load"], looks_in(one)), []).append(one)
     blocks = []
-    for machine, model, rule, load in sorted({(one["machine"], one["model"], one["rule"], one["load"]) for one in records}):
-        here = [
-            one
-            for one in records
-            if (one["machine"], one["model"], one["rule"], one["load"]) == (machine, model, rule, load)
-        ]
+    for (machine, model, rule, load, looks), here in sorted(kinds.items()):
         studies = ", ".join(sorted({one["study"] for one in here}))
         kind = "one core kept busy by something else" if load else "no load of ours beside it"
         count = sum(len(one["benchmarks"]) for one in here)
         wall_s = sum(one["wall_s"] for one in here)
-        head = f"Machine `{machine}`, {model}, rule {rule}, {kind}, studies begun {studies} UTC: "
+        judged = f"judged after {', '.join(map(str, looks))} launch pairs"
+        head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {kind}, studies begun {studies} UTC: "
         blocks += [f"{head}{len(here)} session{'s' * (len(here) != 1)}, {wall_s / count:.0f} s per benchmark.", ""]
         for table in (false_alarms(here), power_table(here), peers_table(here)):
             blocks += [*table, ""] if table else []
     return "\n".join(blocks).rstrip()
+
+
+def looks_in(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """After how many launch pairs the benchmarks of a session could be judged; rules 1 and 2 had one look."""
+    launches = (len(one["log_ratios"]) for one in record["benchmarks"].values())
+    return tuple(record.get("looks") or [max(launches)])
 
 
 def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
@@ -51,14 +56,17 @@ def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[s
     return dict(sorted(found.items()))
 
 
-def spread_of(benchmarks: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
-    """Standard deviation of a launch pair's log ratio and mean order effect, pooled over benchmarks."""
+def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[float, float]:
+    """Standard deviation of a launch pair's log ratio and mean order effect, pooled over benchmarks.
+
+    Of the `first` launch pairs of each: those that scatter have more, and would weigh more.
+    """
     squares = df = 0.0
     effects = []
     for one in benchmarks:
         pairs = [
             LaunchPair(log_ratio=value, measured_first=first)
-            for value, first in zip(one["log_ratios"], one["measured_first"], strict=True)
+            for value, first in zip(one["log_ratios"][:first], one["measured_first"][:first], strict=True)
         ]
         if (found := fit(pairs)) is not None:
             squares, df = squares + found.variance * found.degrees_of_freedom, df + found.degrees_of_freedom
@@ -84,7 +92,7 @@ def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
     groups = {**groups, "all": [one for members in groups.values() for one in members]}
     for backend, members in groups.items():
         counts = Counter(one["verdict"] for one in members)
-        sd, order = spread_of(members)
+        sd, order = spread_of(members, looks_in(records[0])[0])
         lines.append(
             f"| {backend} | {len(members)} | {counts['regressed']} | {interval(counts['regressed'], len(members))} "
             f"| {counts['improved']} | {counts['inconclusive']} | {sd:.2%} | {order:+.2%} |"
@@ -109,11 +117,11 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     clean = by_backend(records, changed=False)
     for backend, members in slowed.items():
-        sd, _ = spread_of(clean.get(backend, members))
+        sd, _ = spread_of(clean.get(backend, members), looks_in(records[0])[0])
         for share, said in by_share(members).items():
-            lines.append(f"{power_row(backend, share, said)} {expected_power(share, sd, said, records):.0%} |")
+            lines.append(f"{power_row(backend, share, said)} {expected_power(share, sd, records):.0%} |")
     for share, said in by_share([one for members in slowed.values() for one in members]).items():
-        lines.append(f"{power_row('all', share, said)} |")
+        lines.append(f"{power_row('all', share, said)} - |")
     return lines
 
 
@@ -139,12 +147,10 @@ def power_row(backend: str, share: float, said: Sequence[Mapping[str, Any]]) -> 
     )
 
 
-def expected_power(
-    share: float, sd: float, said: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]
-) -> float:
+def expected_power(share: float, sd: float, records: Sequence[Mapping[str, Any]]) -> float:
     """Chance of finding a slowdown at the best of the looks, where launch pairs spread by `sd`."""
     comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
-    looks = records[0].get("looks") or [round(statistics.median(len(one["log_ratios"]) for one in said))]
+    looks = looks_in(records[0])
     return max(
         power(DuetPolicy(), effect=share, sd=sd, launches=launches, comparisons=comparisons, look=look)
         for launches, look in zip(looks, Look.all(len(looks)), strict=True)

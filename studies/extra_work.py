@@ -24,8 +24,6 @@ from fixtures.backends.tensorflow_xla import TensorFlowXla
 
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
-
-
 DRAWN: Final = 2 / 3
 """Chance that a benchmark of a run with extra work gets some."""
 
@@ -59,6 +57,7 @@ def drawn_plan(
     forward_s: Callable[[Mapping[str, Any]], float],
     shares: Sequence[float],
     one_step_s: float,
+    chance_of_some: float = DRAWN,
 ) -> tuple[dict[str, int], dict[str, float]]:
     """Draws which benchmarks of a run get extra work, and which share each.
 
@@ -67,6 +66,7 @@ def drawn_plan(
         forward_s: what a forward pass of one took there; shares are of that.
         shares: each as likely as the others.
         one_step_s: `step_s`.
+        chance_of_some: that a benchmark gets any.
 
     Returns:
         Steps by `benchmark_key` for the workers, and shares by node id for the record.
@@ -74,7 +74,7 @@ def drawn_plan(
     chance = random.SystemRandom()
     steps, drawn = {}, {}
     for benchmark in benchmarks:
-        if chance.random() < DRAWN:
+        if chance.random() < chance_of_some:
             words, size = benchmark["extra_info"]["configuration"], benchmark["extra_info"]["problem_size"]
             share = chance.choice(shares)
             key = benchmark_key(words["backend"], words["threads"], size["batch_size"], size["sequence_length"])

@@ -221,6 +221,33 @@ def test_a_duet_without_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         PLAYED([NAME], checkout_run, python="/no/python", extra=(), folder=tmp_path, checkout=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ((), ["--launches", "16", "--most-launches", "16"]),
+        (("--batch-sizes", "3"), ["--launches", "16", "--most-launches", "16", "--batch-sizes", "3"]),
+        (("--launches=32",), ["--launches=32"]),
+    ],
+    ids=["alone", "with others", "as asked"],
+)
+def test_launch_pairs_of_a_confirmation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout_run: Any, extra: tuple[str, ...], said: list[str]
+) -> None:
+    """Sixteen and one look, unless the options for the duet's pytest say how many."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess([], 4)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(RunFileError):
+        PLAYED([NAME], checkout_run, python="/no/python", extra=extra, folder=tmp_path, checkout=tmp_path)
+    launches = [word for word in commands[0] if "launches" in word]
+    assert launches == [word for word in said if "launches" in word]
+    assert commands[0][-len(extra) :] == list(extra) or not extra
+
+
 @pytest.fixture
 def checkout_run(confirming: Confirming) -> Any:
     """A run as it is read."""

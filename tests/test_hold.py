@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -97,12 +98,28 @@ def test_what_a_framework_sets_meanwhile_stays() -> None:
         assert masks(threads) == [{cpu}]
 
 
-def test_threads_that_are_gone_are_nobody() -> None:
-    """They ended between the warm-up and the turn."""
-    with waiting_threads(1) as threads:
+def test_a_thread_that_is_gone_leaves_nothing_held() -> None:
+    """It ended after the warm-up; who took its place is not known, and its id may be another process's by now."""
+    with waiting_threads(1) as gone:
         pass
-    with held(threads, CPUS) as cut:
+    with waiting_threads(1) as threads, held([*gone, *threads], CPUS) as cut:
         assert cut == {}
+        assert masks(threads) == [set(CPUS)]
+
+
+@two_cpus
+def test_a_thread_that_is_started_meanwhile_is_set_free() -> None:
+    """It inherits its creator's single CPU, and gets the mask that its creator had; then nothing counts as held."""
+    own = threading.get_native_id()
+    before = os.sched_getaffinity(0)
+    with contextlib.ExitStack() as stack:
+        with held([own], CPUS) as cut:
+            assert os.sched_getaffinity(0) == {cut[own]}
+            threads = stack.enter_context(waiting_threads(1))
+            assert masks(threads) == [{cut[own]}]
+        assert cut == {}
+        assert masks(threads) == [before]
+        assert os.sched_getaffinity(0) == before
 
 
 @two_cpus

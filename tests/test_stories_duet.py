@@ -103,6 +103,31 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
 
 
+@pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="on one CPU no thread can be held")
+def test_threads_are_held_in_turns(suite: Suite) -> None:
+    """Out of the box, on several CPUs: what is at work on both sides has a CPU of its own, in every turn."""
+    ended = suite(OUT_OF_THE_BOX, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,128", "--reference-python=self")
+    assert ended.code == 0, ended.text
+    for benchmark in ended.benchmarks.values():
+        launches = benchmark["extra_info"]["duet"]["launches"]
+        assert all(min(one["threads_held"]) >= 1 for one in launches), [one["threads_held"] for one in launches]
+        (alone,) = benchmark["extra_info"]["per_instance"]
+        assert all(set(cpus) <= set(alone["cpus"]) for cpus, _ in alone["thread_masks"])
+
+
+def test_one_size_fails_where_it_is_measured_further(suite: Suite) -> None:
+    """In a launch pair of its second look: that benchmark is red and has no result, the other one goes on to its end."""
+    ended = suite(
+        *(SCALING, *SHORT, "--most-launches=8", "--backends=fails_in_its_sixth_launch", "--sequence-lengths=32,64"),
+        f"--reference-python={twin(suite.folder)}",
+        hostile=True,
+    )
+    assert ended.code == 1, ended.text
+    assert "this launch was one too many" in ended.text
+    assert set(ended.benchmarks) == {"fails_in_its_sixth_launch-fp32-threads1-batch1-seq64"}
+    assert len(duet_of(ended, "fails_in_its_sixth_launch-fp32-threads1-batch1-seq64")["launches"]) == 8
+
+
 def test_what_is_undecided_goes_on(suite: Suite) -> None:
     """More launch pairs where the first ones cannot decide, and none elsewhere; in the end it is inconclusive."""
     ended = suite(

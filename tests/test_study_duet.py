@@ -65,12 +65,14 @@ def test_extra_work_is_a_share_of_what_the_reference_took(monkeypatch: pytest.Mo
         "problem_size": {"batch_size": 1, "sequence_length": 32},
         "duet": {"launches": [{"reference_s": 0.010}, {"reference_s": 0.012}, {"reference_s": 0.011}]},
     }
-    benchmarks = [{"fullname": "test_a[1]", "extra_info": words}, {"fullname": "test_a[2]", "extra_info": words}]
-    draws = iter([0.0, 0.9])
+    other = {**words, "problem_size": {"batch_size": 8, "sequence_length": 64}, "duet": {"launches": [{"reference_s": 0.1}]}}
+    benchmarks = [{"fullname": "test_a[1]", "extra_info": words}, {"fullname": "test_a[2]", "extra_info": other}]
+    draws = iter([0.9, 0.0])
     monkeypatch.setattr(random.SystemRandom, "random", lambda _: next(draws))
-    assert drawn_plan(benchmarks, reference_s, [0.1], 1e-6) == ({"pytorch 1 1x32": 1100}, {"test_a[1]": 0.1})
+    assert drawn_plan(benchmarks, reference_s, [0.1], 1e-6) == ({"pytorch 1 8x64": 10_000}, {"test_a[2]": 0.1})
     monkeypatch.setattr(random.SystemRandom, "random", lambda _: 0.0)
-    assert drawn_plan(benchmarks, reference_s, [1e-9], 1e-6)[0] == {"pytorch 1 1x32": 1}
+    assert drawn_plan(benchmarks, reference_s, [0.1], 1e-6)[0] == {"pytorch 1 1x32": 1100, "pytorch 1 8x64": 10_000}
+    assert drawn_plan(benchmarks[:1], reference_s, [1e-9], 1e-6)[0] == {"pytorch 1 1x32": 1}
 
 
 def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
