@@ -1,9 +1,9 @@
 """How often is a duet wrong, and what does it find? Real sessions of an environment against itself, some with extra work.
 
 Clean sessions and sessions with extra work take turns. In a session with extra work each benchmark draws a share of --shares
-or none; the measured side executes it after each forward pass (studies/extra_work.py) and its twin does not. A clean session
-comes first, because the extra work is a share of what the reference took in the newest one. With --load something else keeps
-one core busy meanwhile.
+or none; the measured side executes it after each forward pass (studies/extra_work.py) and its twin does not. It is a share
+of what the reference took in the newest clean session, or, with `--clean 0`, of what a run without a duet just took. With
+--load something else keeps one core busy meanwhile.
 
 Usage: `python -m studies.duet measure [--clean N] [--slowed N] [--load]`, which appends a line per session to
 studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is (studies/duet_tables.py).
@@ -73,16 +73,22 @@ def twin_without_work(folder: Path) -> Path:
     return path
 
 
-def session(folder: Path, options: argparse.Namespace, plan: Mapping[str, int]) -> tuple[dict[str, Any], int, float]:
-    """One pytest session: its run.json, its exit code, and how long it took in seconds."""
+def session(
+    folder: Path, options: argparse.Namespace, plan: Mapping[str, int], *, duet: bool = True
+) -> tuple[dict[str, Any], int, float]:
+    """One pytest session, a duet or a run by itself: its run.json, its exit code, and how long it took in seconds."""
     before = set(folder.glob("runs/*"))
     files = [f"benchmarks/test_{question}.py" for question in options.questions.split(",")]
     command = [sys.executable, "-m", "pytest", *files, "--benchmark-only", "-p", "no:cacheprovider"]
     command += ["-p", "studies.extra_work"]
     command += ["--preset=quick", "--runs", str(folder / "runs"), "--model", options.model, "--backends", options.backends]
     command += ["--batch-sizes", options.batch_sizes, "--sequence-lengths", options.sequence_lengths]
-    command += ["--launches", str(options.launches), "--benchmark-max-time", str(options.max_time)]
-    command += ["--reference-python", str(twin_without_work(folder)) if plan else "self"]
+    command += ["--benchmark-max-time", str(options.max_time)]
+    if duet:
+        command += ["--launches", str(options.launches)]
+        command += ["--reference-python", str(twin_without_work(folder)) if plan else "self"]
+    else:
+        command += ["--store", str(folder / "store"), "--no-limit"]
     if options.threads:
         command += ["--threads", options.threads]
     began = time.monotonic()
@@ -96,6 +102,13 @@ def session(folder: Path, options: argparse.Namespace, plan: Mapping[str, int]) 
         raise StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     content: dict[str, Any] = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
     return content, done.returncode, wall_s
+
+
+def forward_s(benchmark: Mapping[str, Any]) -> float:
+    """What a forward pass of a benchmark took the reference; of a run without a duet, what it took."""
+    if "duet" in benchmark["extra_info"]:
+        return reference_s(benchmark)
+    return float(benchmark["stats"]["median"])
 
 
 def reference_s(benchmark: Mapping[str, Any]) -> float:
@@ -153,8 +166,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         steps: dict[str, int] = {}
         drawn: dict[str, float] = {}
         if kind == "slowed":
-            assert newest is not None  # noqa: S101 - a clean session comes first
-            steps, drawn = drawn_plan(newest["benchmarks"], reference_s, shares, one_step_s, options.drawn)
+            unchanged = newest or session(folder, options, {}, duet=False)[0]
+            steps, drawn = drawn_plan(unchanged["benchmarks"], forward_s, shares, one_step_s, options.drawn)
         content, code, wall_s = session(folder, options, steps)
         if kind == "clean":
             newest = content
@@ -171,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m studies.duet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=("measure", "show"))
-    parser.add_argument("--clean", type=int, default=5, help="sessions with nothing changed, at least 1 (%(default)s)")
+    parser.add_argument("--clean", type=int, default=5, help="sessions with nothing changed (%(default)s)")
     parser.add_argument("--slowed", type=int, default=5, help="sessions with extra work (%(default)s)")
     parser.add_argument("--shares", default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
     parser.add_argument("--drawn", type=float, default=DRAWN, help="chance that a benchmark gets some (%(default).2f)")
@@ -186,8 +199,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-time", type=float, default=1.0, help="seconds of rounds of each side a launch (%(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="studies/data/duet.jsonl")
     options = parser.parse_args(arguments)
-    if options.clean < 1:
-        parser.error("--clean: extra work is a share of what a clean session took, so there has to be one")
     try:
         if options.command == "show":
             print(duet_tables.show(options.data))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from studies.duet import main, reference_s, twin_without_work
+from studies.duet import forward_s, main, reference_s, twin_without_work
 from studies.duet_tables import show
 from studies.error_rates import StudyError
 from studies.extra_work import drawn_plan
@@ -73,6 +73,12 @@ def test_extra_work_is_a_share_of_what_the_reference_took(monkeypatch: pytest.Mo
     monkeypatch.setattr(random.SystemRandom, "random", lambda _: 0.0)
     assert drawn_plan(benchmarks, reference_s, [0.1], 1e-6)[0] == {"pytorch 1 1x32": 1100, "pytorch 1 8x64": 10_000}
     assert drawn_plan(benchmarks[:1], reference_s, [1e-9], 1e-6)[0] == {"pytorch 1 1x32": 1}
+
+
+def test_without_a_duet_it_is_a_share_of_what_the_run_took() -> None:
+    """The median of its rounds."""
+    assert forward_s({"extra_info": {"duet": {"launches": [{"reference_s": 0.01}]}}, "stats": {"median": 0.03}}) == 0.01
+    assert forward_s({"extra_info": {}, "stats": {"median": 0.03}}) == 0.03
 
 
 def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
