@@ -3,7 +3,7 @@
 Clean sessions and sessions with extra work take turns. In a session with extra work each benchmark draws a share of --shares
 or none; the measured side executes it after each forward pass (studies/extra_work.py) and its twin does not. It is a share
 of what the reference took in the newest clean session, or, with `--clean 0`, of what a run without a duet just took. With
---load something else keeps one core busy meanwhile.
+--load something else keeps one core busy in the duets.
 
 Usage: `python -m studies.duet measure [--clean N] [--slowed N] [--load]`, which appends a line per session to
 studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is (studies/duet_tables.py).
@@ -76,7 +76,7 @@ def twin_without_work(folder: Path) -> Path:
 def session(
     folder: Path, options: argparse.Namespace, plan: Mapping[str, int], *, duet: bool = True
 ) -> tuple[dict[str, Any], int, float]:
-    """One pytest session, a duet or a run by itself: its run.json, its exit code, and how long it took in seconds."""
+    """One pytest session, a duet or an undisturbed run: its run.json, its exit code, and how long it took in seconds."""
     before = set(folder.glob("runs/*"))
     files = [f"benchmarks/test_{question}.py" for question in options.questions.split(",")]
     command = [sys.executable, "-m", "pytest", *files, "--benchmark-only", "-p", "no:cacheprovider"]
@@ -92,7 +92,7 @@ def session(
     if options.threads:
         command += ["--threads", options.threads]
     began = time.monotonic()
-    with load_on_one_core(options.load):
+    with load_on_one_core(options.load and duet):
         done = subprocess.run(
             command, cwd=REPOSITORY, env={**os.environ, PLAN: json.dumps(plan)}, capture_output=True, text=True, check=False
         )
