@@ -33,7 +33,11 @@ def show(data: Path) -> str:
         wall_s = sum(one["wall_s"] for one in here)
         judged = f"judged after {', '.join(map(str, looks))} launch pairs"
         head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {kind}, studies begun {studies} UTC: "
-        blocks += [f"{head}{len(here)} session{'s' * (len(here) != 1)}, {wall_s / count:.0f} s per benchmark.", ""]
+        cut_off = sum(one["exit_code"] is None for one in here)
+        sessions = f"{len(here)} session{'s' * (len(here) != 1)}" + (
+            f" ({cut_off} cut off before the end)" if cut_off else ""
+        )
+        blocks += [f"{head}{sessions}, {wall_s / count:.0f} s per benchmark.", ""]
         for table in (false_alarms(here), power_table(here), peers_table(here)):
             blocks += [*table, ""] if table else []
     return "\n".join(blocks).rstrip()
@@ -76,7 +80,8 @@ def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[floa
 
 def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of benchmarks in which nothing was slower."""
-    clean_sessions = [one for one in records if not any(b["share"] for b in one["benchmarks"].values())]
+    whole = [one for one in records if one["exit_code"] is not None]
+    clean_sessions = [one for one in whole if not any(b["share"] for b in one["benchmarks"].values())]
     red = sum(one["exit_code"] != 0 for one in clean_sessions)
     heads = [
         *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),

@@ -29,7 +29,7 @@ def benchmark(share: float, verdict: str, ratio: float) -> dict[str, Any]:
     }
 
 
-def session(*benchmarks: dict[str, Any], exit_code: int = 0) -> dict[str, Any]:
+def session(*benchmarks: dict[str, Any], exit_code: int | None = 0) -> dict[str, Any]:
     """One session."""
     named = {f"test_a[{number}]": one for number, one in enumerate(benchmarks)}
     words = {"study": "2026-01-01 00:00", "rule": 1, "load": False, "machine": "a-machine", "model": "bert-tiny"}
@@ -56,6 +56,17 @@ def test_the_tables(tmp_path: Path) -> None:
     assert f"| onnxruntime, pinned to one core {found}" in text
     assert f"| all {found}" in text
     assert "| onnxruntime, pinned to one core | 1% | +1.1 % | 1 | 0 | 0.0% to 97.5% | 0 | (1, rightly) |" in text
+
+
+def test_a_session_that_was_cut_off(tmp_path: Path) -> None:
+    """What it measured counts, and it is said; whether it would have been red is not known."""
+    data = tmp_path / "duet.jsonl"
+    sessions = (session(benchmark(0.0, "passed", 1.0)), session(benchmark(0.0, "passed", 1.0), exit_code=None))
+    data.write_text("".join(json.dumps(one) + "\n" for one in sessions))
+    text = show(data)
+    assert "2 sessions (1 cut off before the end), 30 s per benchmark." in text
+    assert "(0 of 1 clean sessions were red)" in text
+    assert "| all | 2 | 0 |" in text
 
 
 def test_extra_work_is_a_share_of_what_the_reference_took(monkeypatch: pytest.MonkeyPatch) -> None:
