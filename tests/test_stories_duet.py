@@ -131,21 +131,26 @@ def test_one_size_fails_where_it_is_measured_further(suite: Suite) -> None:
 def test_what_is_undecided_goes_on(suite: Suite) -> None:
     """More launch pairs where the first ones cannot decide, and none elsewhere; in the end it is inconclusive."""
     ended = suite(
-        *(SCALING, *SHORT, "--most-launches=8", "--backends=another_speed_each_launch,slower_than_its_twin"),
+        *(
+            SCALING,
+            *SHORT,
+            "--launches=6",
+            "--most-launches=12",
+            "--backends=another_speed_each_launch,slower_than_its_twin",
+        ),
         f"--reference-python={twin(suite.folder)}",
         hostile=True,
     )
     assert ended.code == 1, ended.text
     launches = {name.partition("-")[0]: len(one["extra_info"]["duet"]["launches"]) for name, one in ended.benchmarks.items()}
-    assert launches == {"another_speed_each_launch": 8, "slower_than_its_twin": 4}
+    assert launches == {"another_speed_each_launch": 12, "slower_than_its_twin": 6}
     undecided = duet_of(ended, "another_speed_each_launch-fp32-threads1-batch1-seq32")
     assert undecided["verdict"] == "inconclusive"
     assert undecided["reason"].endswith("; look 2 of 2")
-    assert [one["order"] for one in undecided["launches"]] == ["measured first", "reference first"] * 4
-    assert "launch pair 8 of 8, for 1x32, undecided so far" in ended.text
-    assert "against" in ended.text
-    assert "4 or 8 launch pairs" in ended.text
-    assert ended.run["run"]["duet"]["looks"] == [4, 8]
+    assert [one["order"] for one in undecided["launches"]] == ["measured first", "reference first"] * 6
+    assert "launch pair 12 of 12, for 1x32, undecided so far" in ended.text
+    assert "6 or 12 launch pairs" in ended.text
+    assert ended.run["run"]["duet"]["looks"] == [6, 12]
 
 
 @pytest.mark.slow
