@@ -199,6 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-time", type=float, default=1.0, help="seconds of rounds of each side a launch (%(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="studies/data/duet.jsonl")
     options = parser.parse_args(arguments)
+    if options.command == "measure" and options.clean + options.slowed < 1:
+        parser.error("--clean 0 --slowed 0: nothing would be measured; give at least one session of either")
     try:
         if options.command == "show":
             print(duet_tables.show(options.data))

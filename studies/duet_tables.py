@@ -69,8 +69,8 @@ def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[floa
     effects = []
     for one in benchmarks:
         pairs = [
-            LaunchPair(log_ratio=value, measured_first=first)
-            for value, first in zip(one["log_ratios"][:first], one["measured_first"][:first], strict=True)
+            LaunchPair(log_ratio=value, measured_first=measured_first)
+            for value, measured_first in zip(one["log_ratios"][:first], one["measured_first"][:first], strict=True)
         ]
         if (found := fit(pairs)) is not None:
             squares, df = squares + found.variance * found.degrees_of_freedom, df + found.degrees_of_freedom

@@ -51,10 +51,8 @@ def noisy(rng: random.Random, ratio: float, sd: float, launches: int = 10, **wor
     return Duet(**{"backend": "a", "configuration": "a 1", "launches": pairs(log_ratios, 0.01), **words})
 
 
-def session(
-    rng: random.Random, *, ratio: float, sd: float, shared: float, looks: Sequence[int] = (10,), spread: float = 2.0
-) -> list[Judgement]:
-    """A run of four configurations of two backends, the second noisier by a factor, with five problem sizes each.
+def session(rng: random.Random, *, ratio: float, sd: float, shared: float, looks: Sequence[int]) -> list[Judgement]:
+    """A run of four configurations of two backends, the second twice as noisy, with five problem sizes each.
 
     Problem sizes share a part of the noise of their launch pairs, and the side that is loaded first is slower. Each is
     judged as in pytest: with what has been measured until then, and what is undecided is measured further.
@@ -63,7 +61,7 @@ def session(
     judgements = []
     for configuration in range(4):
         common = [rng.gauss(0, 1) for _ in range(looks[-1])]
-        scale = sd * (spread if configuration % 2 else 1.0)
+        scale = sd * (1 + configuration % 2)
         names = [f"{configuration} {size}" for size in range(5)]
         all_of = {}
         for name in names:

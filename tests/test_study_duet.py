@@ -98,4 +98,7 @@ def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         show(tmp_path / "none")
     assert main(["show", "--data", str(tmp_path / "none")]) == 2
     assert "error: " in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["measure", "--clean", "0", "--slowed", "0", "--data", str(tmp_path / "none")])
+    assert "nothing would be measured" in capsys.readouterr().err
     assert twin_without_work(tmp_path).stat().st_mode & 0o111
