@@ -2,8 +2,11 @@
 
 Clean sessions and sessions with extra work take turns. In a session with extra work each benchmark draws a share of --shares
 or none; the measured side executes it after each forward pass (studies/extra_work.py) and its twin does not. It is a share
-of what the reference took in the newest clean session, or, with `--clean 0`, of what a run without a duet just took. With
---load something else keeps one core busy in the duets.
+of what the reference took in the newest clean session, or, with `--clean 0`, of what a run without a duet just took.
+
+With --wider every thread of the measured side has more to do: its model has more units in every layer, in all benchmarks of
+the backends that are named (studies/wider_model.py). --shares then says what that is meant to be; a session on quiet cores
+shows what it is. With --load something else keeps one core busy in the duets.
 
 Usage: `python -m studies.duet measure [--clean N] [--slowed N] [--load]`, which appends a line per session to
 studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is (studies/duet_tables.py).
@@ -28,11 +31,13 @@ from typing import Any, Final
 
 from fixtures.instance.handle import REPOSITORY
 from fixtures.machine.topology import Topology
+from fixtures.model.prepared import PreparationError
 from fixtures.options import DUET_LAUNCHES
 from studies import duet_tables
 from studies.error_rates import RUNS, StudyError, rounded
-from studies.extra_work import DRAWN, PLAN, drawn_plan, step_s
+from studies.extra_work import DRAWN, PLAN, SLOWED, drawn_plan, step_s
 from studies.peers import call_slower
+from studies.wider_model import WIDER, parse_units, prepare_wider
 
 DATA: Final = Path(__file__).resolve().parent / "data" / "duet.jsonl"
 RULE: Final = 3
@@ -66,17 +71,20 @@ while True: pass
 
 
 def twin_without_work(folder: Path) -> Path:
-    """An interpreter with our packages whose workers find no plan of extra work."""
+    """An interpreter with our packages whose workers find no extra work in their environment."""
     path = folder / "twin-python"
-    path.write_text(f'#!/bin/sh\nunset {PLAN}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    path.write_text(f'#!/bin/sh\nunset {PLAN} {WIDER}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
     return path
 
 
 def session(
-    folder: Path, options: argparse.Namespace, plan: Mapping[str, int], *, duet: bool = True
+    folder: Path, options: argparse.Namespace, work: Mapping[str, str], *, duet: bool = True
 ) -> tuple[dict[str, Any], int, float]:
-    """One pytest session, a duet or an undisturbed run: its run.json, its exit code, and how long it took in seconds."""
+    """One pytest session, a duet or an undisturbed run: its run.json, its exit code, and how long it took in seconds.
+
+    `work` are the variables that make the measured side slower.
+    """
     before = set(folder.glob("runs/*"))
     files = [f"benchmarks/test_{question}.py" for question in options.questions.split(",")]
     command = [sys.executable, "-m", "pytest", *files, "--benchmark-only", "-p", "no:cacheprovider"]
@@ -86,7 +94,7 @@ def session(
     command += ["--benchmark-max-time", str(options.max_time)]
     if duet:
         command += ["--launches", str(options.launches)]
-        command += ["--reference-python", str(twin_without_work(folder)) if plan else "self"]
+        command += ["--reference-python", str(twin_without_work(folder)) if work else "self"]
     else:
         command += ["--store", str(folder / "store"), "--no-limit"]
     if options.threads:
@@ -94,7 +102,7 @@ def session(
     began = time.monotonic()
     with load_on_one_core(options.load and duet):
         done = subprocess.run(
-            command, cwd=REPOSITORY, env={**os.environ, PLAN: json.dumps(plan)}, capture_output=True, text=True, check=False
+            command, cwd=REPOSITORY, env={**os.environ, **work}, capture_output=True, text=True, check=False
         )
     wall_s = time.monotonic() - began
     found = [one for one in set(folder.glob("runs/*")) - before if (one / "run.json").exists()]
@@ -102,6 +110,11 @@ def session(
         raise StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     content: dict[str, Any] = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
     return content, done.returncode, wall_s
+
+
+def backend_of(benchmark: Mapping[str, Any]) -> str:
+    """The word for its backend."""
+    return str(benchmark["extra_info"]["configuration"]["backend"])
 
 
 def forward_s(benchmark: Mapping[str, Any]) -> float:
@@ -122,7 +135,7 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapp
     for benchmark in content["benchmarks"]:
         duet = benchmark["extra_info"]["duet"]
         benchmarks[benchmark["fullname"]] = {
-            "backend": benchmark["extra_info"]["configuration"]["backend"],
+            "backend": backend_of(benchmark),
             "share": shares.get(benchmark["fullname"], 0.0),
             **{key: duet[key] for key in ("verdict", "ratio", "interval", "smallest_visible", "degrees_of_freedom")},
             "log_ratios": [one["log_ratio"] for one in duet["launches"]],
@@ -161,17 +174,24 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         for kind, count in (("clean", options.clean), ("slowed", options.slowed))
         if pair < count
     ]
+    wider = prepare_wider(options.model, options.wider, folder) if options.wider else {}
     newest: dict[str, Any] | None = None
     for number, kind in enumerate(kinds):
-        steps: dict[str, int] = {}
+        work: dict[str, str] = {}
         drawn: dict[str, float] = {}
-        if kind == "slowed":
+        if kind == "slowed" and wider:
+            work = {WIDER: json.dumps(wider)}
+        elif kind == "slowed":
             unchanged = newest or session(folder, options, {}, duet=False)[0]
             steps, drawn = drawn_plan(unchanged["benchmarks"], forward_s, shares, one_step_s, options.drawn)
-        content, code, wall_s = session(folder, options, steps)
+            work = {PLAN: json.dumps(steps)} if steps else {}
+        content, code, wall_s = session(folder, options, work)
         if kind == "clean":
             newest = content
-        record = {"study": started, "rule": RULE, "load": options.load, **record_of(content, code, wall_s, drawn)}
+        if WIDER in work:
+            drawn = {one["fullname"]: shares[0] for one in content["benchmarks"] if backend_of(one) in wider}
+        words = {"study": started, "rule": RULE, "load": options.load, "wider": options.wider if WIDER in work else {}}
+        record = {**words, **record_of(content, code, wall_s, drawn)}
         with options.data.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
         counts = Counter(one["verdict"] for one in record["benchmarks"].values())
@@ -188,6 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slowed", type=int, default=5, help="sessions with extra work (%(default)s)")
     parser.add_argument("--shares", default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
     parser.add_argument("--drawn", type=float, default=DRAWN, help="chance that a benchmark gets some (%(default).2f)")
+    parser.add_argument(
+        "--wider",
+        type=parse_units,
+        default={},
+        metavar="BACKEND=UNITS,...",
+        help="slow these by a model that is wider by so many units, in place of work on one core",
+    )
     parser.add_argument("--questions", default=QUESTIONS, help="%(default)s")
     parser.add_argument("--load", action="store_true", help="keep one core busy with something else meanwhile")
     parser.add_argument("--model", default="bert-base-cased", help="%(default)s")
@@ -201,6 +228,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "measure" and options.clean + options.slowed < 1:
         parser.error("--clean 0 --slowed 0: nothing would be measured; give at least one session of either")
+    if options.wider and len(options.shares.split(",")) != 1:
+        parser.error(f"--shares {options.shares}: with --wider it is one number, what the units are meant to be, as in 0.05")
+    if unknown := set(options.wider) - {backend.name for backend in SLOWED}:
+        parser.error(
+            f"--wider {', '.join(sorted(unknown))}: only {', '.join(one.name for one in SLOWED)} can be made slower"
+        )
     try:
         if options.command == "show":
             print(duet_tables.show(options.data))
@@ -208,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = RUNS / f"duet-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
             folder.mkdir(parents=True)
             measure(options, folder)
-    except StudyError as error:
+    except (StudyError, PreparationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -24,15 +24,17 @@ def show(data: Path) -> str:
         raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
     kinds: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for one in records:
-        kinds.setdefault((one["machine"], one["model"], one["rule"], one["load"], looks_in(one)), []).append(one)
+        kind = (one["machine"], one["model"], one["rule"], one["load"], looks_in(one), wider_in(one))
+        kinds.setdefault(kind, []).append(one)
     blocks = []
-    for (machine, model, rule, load, looks), here in sorted(kinds.items()):
+    for (machine, model, rule, load, looks, wider), here in sorted(kinds.items()):
         studies = ", ".join(sorted({one["study"] for one in here}))
-        kind = "one core kept busy by something else" if load else "no load of ours beside it"
+        where = "one core kept busy by something else" if load else "no load of ours beside it"
         count = sum(len(one["benchmarks"]) for one in here)
         wall_s = sum(one["wall_s"] for one in here)
         judged = f"judged after {', '.join(map(str, looks))} launch pairs"
-        head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {kind}, studies begun {studies} UTC: "
+        where += f", extra work on every thread ({wider})" if wider else ""
+        head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {where}, studies begun {studies} UTC: "
         cut_off = sum(one["exit_code"] is None for one in here)
         sessions = f"{len(here)} session{'s' * (len(here) != 1)}" + (
             f" ({cut_off} cut off before the end)" if cut_off else ""
@@ -47,6 +49,12 @@ def looks_in(record: Mapping[str, Any]) -> tuple[int, ...]:
     """After how many launch pairs the benchmarks of a session could be judged; rules 1 and 2 had one look."""
     launches = (len(one["log_ratios"]) for one in record["benchmarks"].values())
     return tuple(record.get("looks") or [max(launches)])
+
+
+def wider_in(record: Mapping[str, Any]) -> str:
+    """The units of a wider model, where that was the extra work of a session."""
+    units = record.get("wider") or {}
+    return ", ".join(f"{backend} {count} units" for backend, count in sorted(units.items()))
 
 
 def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:

@@ -1,7 +1,8 @@
-"""Backends that do a known amount of extra work after each forward pass; `-p studies.extra_work` puts them in their place.
+"""Backends that do a known amount of extra work; `-p studies.extra_work` puts them in the place of the real ones.
 
-The work is executed, not slept: steps of arithmetic on one core, as many as the plan in the environment says for a
-benchmark. The names stay those of the real backends, so that the accepted runs of the real ones are what they are judged by.
+The work is executed, not slept: steps of arithmetic on one core after each forward pass, as many as the plan in the
+environment says for a benchmark, or that of a wider model, on every thread (studies/wider_model.py). The names stay those of
+the real backends, so that the accepted runs of the real ones are what they are judged by.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +23,7 @@ from fixtures.backends.interface import Backend, Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.tensorflow_xla import TensorFlowXla
+from studies.wider_model import WIDER
 
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
@@ -92,6 +95,12 @@ class ExtraWork(Backend):
         """Remembers the configuration."""
         self.threads = threads
         super().import_framework(threads)  # type: ignore[safe-super]
+
+    def load(self, checkpoint: Path, onnx: Path | None) -> None:
+        """The model, or the wider one that the environment names for this backend."""
+        if wider := json.loads(os.environ.get(WIDER, "{}")).get(self.name):
+            checkpoint, onnx = Path(wider["checkpoint"]), Path(wider["onnx"]) if wider["onnx"] else None
+        super().load(checkpoint, onnx)  # type: ignore[safe-super]
 
     def compile(self, inputs: Mapping[str, np.ndarray]) -> Forward:
         """The forward pass, and behind it the steps that the plan has for this benchmark."""

@@ -58,6 +58,18 @@ def test_the_tables(tmp_path: Path) -> None:
     assert "| onnxruntime, pinned to one core | 1% | +1.1 % | 1 | 0 | 0.0% to 97.5% | 0 | (1, rightly) |" in text
 
 
+def test_work_on_every_thread_has_tables_of_its_own(tmp_path: Path) -> None:
+    """It is another slowdown than work on one core; sessions of before there was a choice have that."""
+    data = tmp_path / "duet.jsonl"
+    slowed = session(benchmark(0.05, "regressed", 1.05), exit_code=1)
+    sessions = (slowed, {**slowed, "wider": {}}, {**slowed, "wider": {"onnxruntime": 80}})
+    data.write_text("".join(json.dumps(one) + "\n" for one in sessions))
+    first, second = show(data).split("Machine ")[1:]
+    assert "2 sessions" in first
+    assert "every thread" not in first
+    assert "extra work on every thread (onnxruntime 80 units), studies begun" in second
+
+
 def test_a_session_that_was_cut_off(tmp_path: Path) -> None:
     """What it measured counts, and it is said; whether it would have been red is not known."""
     data = tmp_path / "duet.jsonl"
@@ -101,4 +113,12 @@ def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit, match="2"):
         main(["measure", "--clean", "0", "--slowed", "0", "--data", str(tmp_path / "none")])
     assert "nothing would be measured" in capsys.readouterr().err
+    for arguments, reason in (
+        (["--wider", "openvino=8", "--shares", "0.05"], "only onnxruntime, pytorch, tensorflow_xla can be made slower"),
+        (["--wider", "pytorch=8"], "with --wider it is one number"),
+        (["--wider", "pytorch"], "is not BACKEND=UNITS"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["measure", *arguments])
+        assert reason in capsys.readouterr().err
     assert twin_without_work(tmp_path).stat().st_mode & 0o111

@@ -1,0 +1,72 @@
+"""The study's wider model: more work, and the same answer in every framework."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixtures.backends import load_backend_class
+from fixtures.measurement.parity import read_case, require_parity
+from fixtures.model.checkpoint import count_parameters, read_config
+from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
+from studies.extra_work import SLOWED
+from studies.wider_model import WIDER, parse_units, prepare_wider, widen
+from tests.suite import REPOSITORY
+
+UNITS = 48
+
+
+@pytest.fixture(scope="module")
+def prepared(cache_home: Path) -> PreparedModel:
+    """A tiny BERT, without an ONNX file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        return prepare_in_subprocess("bert-tiny", [(2, 32)], onnx=False)
+
+
+@pytest.mark.parametrize("backend", SLOWED, ids=lambda backend: backend.name)
+def test_the_same_answer_from_more_units(
+    backend: type, prepared: PreparedModel, tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a slowed worker loads is the wider model, not the one it was told; its answer is that of the other."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    plan = prepare_wider("bert-tiny", {backend.name: UNITS}, tmp_path)
+    wider = Path(str(plan[backend.name]["checkpoint"]))
+    config = read_config(prepared.checkpoint)
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    assert count_parameters(wider) - count_parameters(prepared.checkpoint) == layers * UNITS * (2 * hidden + 1)
+    told = tmp_path / "prepared.json"
+    told.write_text(json.dumps({**prepared.as_json(), "checkpoint": "/nowhere", "onnx": "/nowhere/model.onnx"}))
+    place, output = f"{backend.__module__}:{backend.__name__}", tmp_path / "answers.npz"
+    subprocess.run(
+        [sys.executable, "-m", "tests.answers", place, "fp32", str(told), str(output)],
+        cwd=REPOSITORY,
+        env={**os.environ, WIDER: json.dumps(plan), "KERAS_BACKEND": "tensorflow"},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    (case,) = prepared.cases.values()
+    inputs, reference = read_case(case)
+    with np.load(output) as arrays:
+        require_parity(arrays["arr_0"], reference, inputs["attention_mask"], load_backend_class(place).max_abs_error)
+
+
+def test_what_cannot_be_made_wider(prepared: PreparedModel, tmp_path: Path) -> None:
+    """Another architecture, more units than there are to copy, and words that say nothing are refused with the reason."""
+    with pytest.raises(PreparationError, match=r"has 512 units in a layer; 600 more are too many"):
+        widen(prepared.checkpoint, 600, tmp_path / "a")
+    (tmp_path / "config.json").write_text('{"model_type": "distilbert"}')
+    with pytest.raises(PreparationError, match="is a distilbert; only a bert can be made wider"):
+        widen(tmp_path, 1, tmp_path / "b")
+    assert parse_units("pytorch=96, onnxruntime=80") == {"pytorch": 96, "onnxruntime": 80}
+    for text in ("pytorch", "pytorch=", "pytorch=-3", "=3=", "pytorch=0"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not BACKEND=UNITS"):
+            parse_units(text)
