@@ -6,7 +6,8 @@ of what the reference took in the newest clean session, or, with `--clean 0`, of
 
 With --wider every thread of the measured side has more to do: its model has more units in every layer, in all benchmarks of
 the backends that are named (studies/wider_model.py). --shares then says what that is meant to be; a session on quiet cores
-shows what it is. With --load something else keeps one core busy in the duets.
+shows what it is. With --change the measured side has a thread fewer, or PyTorch's eager attention, and who knows beforehand
+what that costs? With --load something else keeps one core busy in the duets.
 
 Usage: `python -m studies.duet measure [--clean N] [--slowed N] [--load]`, which appends a line per session to
 studies/data/duet.jsonl, and `python -m studies.duet show`, which prints Markdown of all there is (studies/duet_tables.py).
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ from fixtures.model.prepared import PreparationError
 from fixtures.options import DUET_LAUNCHES
 from studies import duet_tables
 from studies.error_rates import RUNS, StudyError, rounded
-from studies.extra_work import DRAWN, PLAN, SLOWED, drawn_plan, step_s
+from studies.extra_work import CHANGE, CHANGES, DRAWN, EAGER_ATTENTION, PLAN, SLOWED, drawn_plan, step_s
 from studies.peers import call_slower
 from studies.wider_model import WIDER, parse_units, prepare_wider
 
@@ -46,6 +47,8 @@ they are precise, their interquartile mean. 3: threads held one to a CPU in a tu
 times the launch pairs of the first.
 """
 QUESTIONS: Final = "out_of_the_box,core_count_scaling"
+ShareOf = Callable[[Mapping[str, Any]], float | None]
+"""Of a benchmark of run.json, how much more work it had; None where nobody knows."""
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ while True: pass
 def twin_without_work(folder: Path) -> Path:
     """An interpreter with our packages whose workers find no extra work in their environment."""
     path = folder / "twin-python"
-    path.write_text(f'#!/bin/sh\nunset {PLAN} {WIDER}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    path.write_text(f'#!/bin/sh\nunset {PLAN} {WIDER} {CHANGE}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -129,14 +132,14 @@ def reference_s(benchmark: Mapping[str, Any]) -> float:
     return statistics.median(float(one["reference_s"]) for one in benchmark["extra_info"]["duet"]["launches"])
 
 
-def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapping[str, float]) -> dict[str, Any]:
+def record_of(content: Mapping[str, Any], code: int, wall_s: float, share_of: ShareOf) -> dict[str, Any]:
     """What one session gave."""
     benchmarks = {}
     for benchmark in content["benchmarks"]:
         duet = benchmark["extra_info"]["duet"]
         benchmarks[benchmark["fullname"]] = {
             "backend": backend_of(benchmark),
-            "share": shares.get(benchmark["fullname"], 0.0),
+            "share": share_of(benchmark),
             **{key: duet[key] for key in ("verdict", "ratio", "interval", "smallest_visible", "degrees_of_freedom")},
             "log_ratios": [one["log_ratio"] for one in duet["launches"]],
             "measured_first": [one["order"] == "measured first" for one in duet["launches"]],
@@ -161,10 +164,24 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, shares: Mapp
     }
 
 
+def slowing(
+    options: argparse.Namespace, folder: Path, newest: Mapping[str, Any] | None, one_step_s: float
+) -> tuple[dict[str, str], ShareOf]:
+    """What makes the measured side of a session slower: variables for its workers, and by what share each benchmark."""
+    share, *others = [float(word) for word in options.shares.split(",")]
+    if options.wider:
+        plan = prepare_wider(options.model, options.wider, folder)
+        return {WIDER: json.dumps(plan)}, lambda one: share if backend_of(one) in plan else 0.0
+    if options.change:
+        return {CHANGE: options.change}, lambda _: None
+    unchanged = newest or session(folder, options, {}, duet=False)[0]
+    steps, drawn = drawn_plan(unchanged["benchmarks"], forward_s, [share, *others], one_step_s, options.drawn)
+    return {PLAN: json.dumps(steps)} if steps else {}, lambda one: drawn.get(one["fullname"], 0.0)
+
+
 def measure(options: argparse.Namespace, folder: Path) -> None:
     """The study; a line per session is on disk as soon as it has ended."""
     started = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"
-    shares = [float(word) for word in options.shares.split(",")]
     one_step_s = step_s()
     print(f"a step of extra work takes {one_step_s * 1e6:.2f} us", file=sys.stderr)
     options.data.parent.mkdir(parents=True, exist_ok=True)
@@ -174,24 +191,15 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         for kind, count in (("clean", options.clean), ("slowed", options.slowed))
         if pair < count
     ]
-    wider = prepare_wider(options.model, options.wider, folder) if options.wider else {}
     newest: dict[str, Any] | None = None
     for number, kind in enumerate(kinds):
-        work: dict[str, str] = {}
-        drawn: dict[str, float] = {}
-        if kind == "slowed" and wider:
-            work = {WIDER: json.dumps(wider)}
-        elif kind == "slowed":
-            unchanged = newest or session(folder, options, {}, duet=False)[0]
-            steps, drawn = drawn_plan(unchanged["benchmarks"], forward_s, shares, one_step_s, options.drawn)
-            work = {PLAN: json.dumps(steps)} if steps else {}
+        work, share_of = slowing(options, folder, newest, one_step_s) if kind == "slowed" else ({}, lambda _: 0.0)
         content, code, wall_s = session(folder, options, work)
         if kind == "clean":
             newest = content
-        if WIDER in work:
-            drawn = {one["fullname"]: shares[0] for one in content["benchmarks"] if backend_of(one) in wider}
-        words = {"study": started, "rule": RULE, "load": options.load, "wider": options.wider if WIDER in work else {}}
-        record = {**words, **record_of(content, code, wall_s, drawn)}
+        words = {"study": started, "rule": RULE, "load": options.load}
+        how = {"wider": options.wider if WIDER in work else {}, "change": work.get(CHANGE)}
+        record = {**words, **how, **record_of(content, code, wall_s, share_of)}
         with options.data.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
         counts = Counter(one["verdict"] for one in record["benchmarks"].values())
@@ -215,6 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="BACKEND=UNITS,...",
         help="slow these by a model that is wider by so many units, in place of work on one core",
     )
+    parser.add_argument("--change", choices=CHANGES, help="slow all by this, in place of work on one core")
     parser.add_argument("--questions", default=QUESTIONS, help="%(default)s")
     parser.add_argument("--load", action="store_true", help="keep one core busy with something else meanwhile")
     parser.add_argument("--model", default="bert-base-cased", help="%(default)s")
@@ -230,6 +239,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--clean 0 --slowed 0: nothing would be measured; give at least one session of either")
     if options.wider and len(options.shares.split(",")) != 1:
         parser.error(f"--shares {options.shares}: with --wider it is one number, what the units are meant to be, as in 0.05")
+    if options.change and (options.wider or options.questions != "out_of_the_box"):
+        parser.error(f"--change {options.change}: give --questions out_of_the_box with it, and no --wider")
+    if options.change == EAGER_ATTENTION and options.backends != "pytorch":
+        parser.error(f"--change {options.change}: only PyTorch has it; give --backends pytorch with it")
     if unknown := set(options.wider) - {backend.name for backend in SLOWED}:
         parser.error(
             f"--wider {', '.join(sorted(unknown))}: only {', '.join(one.name for one in SLOWED)} can be made slower"

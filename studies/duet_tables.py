@@ -24,16 +24,16 @@ def show(data: Path) -> str:
         raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
     kinds: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for one in records:
-        kind = (one["machine"], one["model"], one["rule"], one["load"], looks_in(one), wider_in(one))
+        kind = (one["machine"], one["model"], one["rule"], one["load"], looks_in(one), work_in(one))
         kinds.setdefault(kind, []).append(one)
     blocks = []
-    for (machine, model, rule, load, looks, wider), here in sorted(kinds.items()):
+    for (machine, model, rule, load, looks, work), here in sorted(kinds.items()):
         studies = ", ".join(sorted({one["study"] for one in here}))
         where = "one core kept busy by something else" if load else "no load of ours beside it"
         count = sum(len(one["benchmarks"]) for one in here)
         wall_s = sum(one["wall_s"] for one in here)
         judged = f"judged after {', '.join(map(str, looks))} launch pairs"
-        where += f", extra work on every thread ({wider})" if wider else ""
+        where += f", {work}" if work else ""
         head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {where}, studies begun {studies} UTC: "
         cut_off = sum(one["exit_code"] is None for one in here)
         sessions = f"{len(here)} session{'s' * (len(here) != 1)}" + (
@@ -51,10 +51,11 @@ def looks_in(record: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(record.get("looks") or [max(launches)])
 
 
-def wider_in(record: Mapping[str, Any]) -> str:
-    """The units of a wider model, where that was the extra work of a session."""
-    units = record.get("wider") or {}
-    return ", ".join(f"{backend} {count} units" for backend, count in sorted(units.items()))
+def work_in(record: Mapping[str, Any]) -> str:
+    """What made the measured side slower, where it was not work on one core."""
+    if units := record.get("wider"):
+        return f"extra work on every thread ({', '.join(f'{name} {count} units' for name, count in sorted(units.items()))})"
+    return str(record.get("change") or "")
 
 
 def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
@@ -62,7 +63,7 @@ def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[s
     found: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         for name, one in record["benchmarks"].items():
-            if bool(one["share"]) == changed:
+            if (one["share"] != 0) == changed:
                 how = "out of the box" if "test_out_of_the_box" in name else "pinned to one core"
                 found.setdefault(f"{one['backend']}, {how}", []).append(one)
     return dict(sorted(found.items()))
@@ -89,7 +90,7 @@ def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[floa
 def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of benchmarks in which nothing was slower."""
     whole = [one for one in records if one["exit_code"] is not None]
-    clean_sessions = [one for one in whole if not any(b["share"] for b in one["benchmarks"].values())]
+    clean_sessions = [one for one in whole if not any(b["share"] != 0 for b in one["benchmarks"].values())]
     red = sum(one["exit_code"] != 0 for one in clean_sessions)
     heads = [
         *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),
@@ -132,30 +133,34 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for backend, members in slowed.items():
         sd, _ = spread_of(clean.get(backend, members), looks_in(records[0])[0])
         for share, said in by_share(members).items():
-            lines.append(f"{power_row(backend, share, said)} {expected_power(share, sd, records):.0%} |")
+            expected = "-" if share is None else f"{expected_power(share, sd, records):.0%}"
+            lines.append(f"{power_row(backend, share, said)} {expected} |")
     for share, said in by_share([one for members in slowed.values() for one in members]).items():
         lines.append(f"{power_row('all', share, said)} - |")
     return lines
 
 
-def by_share(benchmarks: Iterable[Mapping[str, Any]]) -> dict[float, list[Mapping[str, Any]]]:
-    """Benchmarks by how much extra work was in them, ascending."""
-    found: dict[float, list[Mapping[str, Any]]] = {}
+def by_share(benchmarks: Iterable[Mapping[str, Any]]) -> dict[float | None, list[Mapping[str, Any]]]:
+    """Benchmarks by how much extra work was in them, ascending; None, last, where nobody knows."""
+    found: dict[float | None, list[Mapping[str, Any]]] = {}
     for one in benchmarks:
         found.setdefault(one["share"], []).append(one)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda pair: math.inf if pair[0] is None else pair[0]))
 
 
-def power_row(backend: str, share: float, said: Sequence[Mapping[str, Any]]) -> str:
+def power_row(backend: str, share: float | None, said: Sequence[Mapping[str, Any]]) -> str:
     """A row of the table of power but for its last cell."""
     counts = Counter(one["verdict"] for one in said)
     middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
     found, passed = counts["regressed"], counts["passed"] + counts["improved"]
-    wrongly = str(passed) if share >= DuetPolicy().min_effect else f"({passed}, rightly)"
+    if share is None:
+        work, wrongly = "unknown", f"({passed}, unknown)"
+    else:
+        work, wrongly = f"{share:.0%}", str(passed) if share >= DuetPolicy().min_effect else f"({passed}, rightly)"
     launches = [len(one["log_ratios"]) for one in said]
     took = f"{statistics.fmean(launches):.0f} on average, {max(launches)} at most"
     return (
-        f"| {backend} | {share:.0%} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
+        f"| {backend} | {work} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
         f"| {counts['inconclusive']} | {wrongly} | {took} |"
     )
 
@@ -170,6 +175,13 @@ def expected_power(share: float, sd: float, records: Sequence[Mapping[str, Any]]
     )
 
 
+def column(share: float | None) -> str:
+    """The head of a column for what had so much extra work."""
+    if share is None:
+        return "changed"
+    return f"{share:.0%} slower" if share else "nothing changed"
+
+
 def peers_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """What other rules say of the turns of the first launch pair, as if they were the rounds of two runs."""
     asked = by_share(one for record in records for one in record["benchmarks"].values() if "peers" in one)
@@ -178,7 +190,7 @@ def peers_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:",
         "",
-        f"| rule | {' | '.join(f'{share:.0%} slower' if share else 'nothing changed' for share in asked)} |",
+        f"| rule | {' | '.join(column(share) for share in asked)} |",
         "|---" * (len(asked) + 1) + "|",
     ]
     for rule in PEERS:

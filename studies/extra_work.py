@@ -1,8 +1,9 @@
 """Backends that do a known amount of extra work; `-p studies.extra_work` puts them in the place of the real ones.
 
 The work is executed, not slept: steps of arithmetic on one core after each forward pass, as many as the plan in the
-environment says for a benchmark, or that of a wider model, on every thread (studies/wider_model.py). The names stay those of
-the real backends, so that the accepted runs of the real ones are what they are judged by.
+environment says for a benchmark, or that of a wider model, on every thread (studies/wider_model.py). Or what users do to
+themselves: a thread fewer, another implementation of attention. The names stay those of the real backends, so that the
+accepted runs of the real ones are what they are judged by.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from studies.wider_model import WIDER
 
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
+CHANGE: Final = "STUDY_CHANGE"
+"""Environment variable: one of the changes below."""
+THREAD_FEWER: Final = "one-thread-fewer"
+EAGER_ATTENTION: Final = "eager-attention"
+"""In place of PyTorch's fused kernel."""
+CHANGES: Final = (THREAD_FEWER, EAGER_ATTENTION)
 DRAWN: Final = 2 / 3
 """Chance that a benchmark of a run with extra work gets some."""
 
@@ -92,8 +99,10 @@ class ExtraWork(Backend):
     threads: int | None = None
 
     def import_framework(self, threads: int | None) -> None:
-        """Remembers the configuration."""
+        """Remembers the configuration, and has a thread fewer where that is the change."""
         self.threads = threads
+        if os.environ.get(CHANGE) == THREAD_FEWER:
+            threads = max(1, (threads or len(os.sched_getaffinity(0))) - 1)
         super().import_framework(threads)  # type: ignore[safe-super]
 
     def load(self, checkpoint: Path, onnx: Path | None) -> None:
@@ -127,6 +136,12 @@ class SlowedOnnxRuntime(ExtraWork, OnnxRuntime):
 
 class SlowedPyTorch(ExtraWork, PyTorch):
     """PyTorch with extra work."""
+
+    def load(self, checkpoint: Path, onnx: Path | None) -> None:
+        """The model, with another implementation of attention where that is the change."""
+        super().load(checkpoint, onnx)
+        if os.environ.get(CHANGE) == EAGER_ATTENTION:
+            self.model.set_attn_implementation("eager")
 
 
 class SlowedTensorFlowXla(ExtraWork, TensorFlowXla):

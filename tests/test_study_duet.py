@@ -15,7 +15,7 @@ from studies.error_rates import StudyError
 from studies.extra_work import drawn_plan
 
 
-def benchmark(share: float, verdict: str, ratio: float) -> dict[str, Any]:
+def benchmark(share: float | None, verdict: str, ratio: float) -> dict[str, Any]:
     """One benchmark of a session, its launch pairs 1 % to both sides of its ratio."""
     log_ratios = [ratio - 1 + (0.01 if number // 2 % 2 else -0.01) for number in range(8)]
     return {
@@ -70,6 +70,21 @@ def test_work_on_every_thread_has_tables_of_its_own(tmp_path: Path) -> None:
     assert "extra work on every thread (onnxruntime 80 units), studies begun" in second
 
 
+def test_a_change_of_unknown_size(tmp_path: Path) -> None:
+    """What was passed may have been passed rightly; no power is expected, and it is no unchanged benchmark."""
+    data = tmp_path / "duet.jsonl"
+    found = {**benchmark(None, "regressed", 1.2), "peers": ["mean:5%"]}
+    changed = {**session(found, benchmark(None, "passed", 1.0), exit_code=1), "change": "eager-attention"}
+    data.write_text(json.dumps(changed) + "\n")
+    text = show(data)
+    assert "no load of ours beside it, eager-attention, studies begun" in text
+    assert "| all | 0 | 0 |" in text
+    row = "unknown | +10.0 % | 2 | 1 | 1.3% to 98.7% | 0 | (1, unknown) | 8 on average, 8 at most | - |"
+    assert f"| onnxruntime, pinned to one core | {row}" in text
+    assert "| rule | changed |" in text
+    assert "| `mean:5%` | 1 of 1 |" in text
+
+
 def test_a_session_that_was_cut_off(tmp_path: Path) -> None:
     """What it measured counts, and it is said; whether it would have been red is not known."""
     data = tmp_path / "duet.jsonl"
@@ -117,6 +132,8 @@ def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (["--wider", "openvino=8", "--shares", "0.05"], "only onnxruntime, pytorch, tensorflow_xla can be made slower"),
         (["--wider", "pytorch=8"], "with --wider it is one number"),
         (["--wider", "pytorch"], "is not BACKEND=UNITS"),
+        (["--change", "one-thread-fewer"], "give --questions out_of_the_box with it"),
+        (["--change", "eager-attention", "--questions", "out_of_the_box"], "give --backends pytorch with it"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(["measure", *arguments])

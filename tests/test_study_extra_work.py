@@ -1,4 +1,4 @@
-"""The study's wider model: more work, and the same answer in every framework."""
+"""What studies slow workers by: a wider model with the same answer in every framework, a thread fewer, other attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixtures.backends import load_backend_class
 from fixtures.measurement.parity import read_case, require_parity
 from fixtures.model.checkpoint import count_parameters, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
-from studies.extra_work import SLOWED
+from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER
 from studies.wider_model import WIDER, parse_units, prepare_wider, widen
 from tests.suite import REPOSITORY
 
@@ -57,6 +57,28 @@ def test_the_same_answer_from_more_units(
     inputs, reference = read_case(case)
     with np.load(output) as arrays:
         require_parity(arrays["arr_0"], reference, inputs["attention_mask"], load_backend_class(place).max_abs_error)
+
+
+@pytest.mark.parametrize(("change", "told"), [(THREAD_FEWER, "1 sdpa"), (EAGER_ATTENTION, "2 eager"), ("", "2 sdpa")])
+def test_what_users_do_to_themselves(change: str, told: str, prepared: PreparedModel) -> None:
+    """Read back from the framework."""
+    script = (
+        "import pathlib, sys\n"
+        "from studies.extra_work import SlowedPyTorch\n"
+        "backend = SlowedPyTorch()\n"
+        "backend.import_framework(2)\n"
+        "backend.load(pathlib.Path(sys.argv[1]), None)\n"
+        "print(backend.pool()['intra_op'], backend.model.config._attn_implementation)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(prepared.checkpoint)],
+        cwd=REPOSITORY,
+        env={**os.environ, CHANGE: change},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split("\n")[-2:] == [told, ""], done.stderr
 
 
 def test_what_cannot_be_made_wider(prepared: PreparedModel, tmp_path: Path) -> None:
