@@ -33,7 +33,7 @@ def show(data: Path) -> str:
         count = sum(len(one["benchmarks"]) for one in here)
         wall_s = sum(one["wall_s"] for one in here)
         judged = f"judged after {', '.join(map(str, looks))} launch pairs"
-        where += f", {work}" if work else ""
+        where += f", {work}{units_in(here)}" if work else ""
         head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {where}, studies begun {studies} UTC: "
         cut_off = sum(one["exit_code"] is None for one in here)
         sessions = f"{len(here)} session{'s' * (len(here) != 1)}" + (
@@ -53,9 +53,13 @@ def looks_in(record: Mapping[str, Any]) -> tuple[int, ...]:
 
 def work_in(record: Mapping[str, Any]) -> str:
     """What made the measured side slower, where it was not work on one core."""
-    if units := record.get("wider"):
-        return f"extra work on every thread ({', '.join(f'{name} {count} units' for name, count in sorted(units.items()))})"
-    return str(record.get("change") or "")
+    return "extra work on every thread" if record.get("wider") else str(record.get("change") or "")
+
+
+def units_in(records: Iterable[Mapping[str, Any]]) -> str:
+    """By how much the models of slowed backends were wider, in words; empty where none was."""
+    units = {f"{backend} {count}" for one in records for backend, count in (one.get("wider") or {}).items()}
+    return f" ({', '.join(sorted(units))} units)" if units else ""
 
 
 def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:

@@ -62,12 +62,14 @@ def test_work_on_every_thread_has_tables_of_its_own(tmp_path: Path) -> None:
     """It is another slowdown than work on one core; sessions of before there was a choice have that."""
     data = tmp_path / "duet.jsonl"
     slowed = session(benchmark(0.05, "regressed", 1.05), exit_code=1)
-    sessions = (slowed, {**slowed, "wider": {}}, {**slowed, "wider": {"onnxruntime": 80}})
+    wider = [{**slowed, "wider": {"onnxruntime": 80}}, {**slowed, "wider": {"onnxruntime": 80, "pytorch": 96}}]
+    sessions = (slowed, {**slowed, "wider": {}}, *wider)
     data.write_text("".join(json.dumps(one) + "\n" for one in sessions))
     first, second = show(data).split("Machine ")[1:]
     assert "2 sessions" in first
     assert "every thread" not in first
-    assert "extra work on every thread (onnxruntime 80 units), studies begun" in second
+    assert "extra work on every thread (onnxruntime 80, pytorch 96 units), studies begun" in second
+    assert "2 sessions" in second
 
 
 def test_a_change_of_unknown_size(tmp_path: Path) -> None:
