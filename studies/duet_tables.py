@@ -42,6 +42,7 @@ def show(data: Path) -> str:
         blocks += [f"{head}{sessions}, {wall_s / count:.0f} s per benchmark.", ""]
         for table in (false_alarms(here), power_table(here), peers_table(here)):
             blocks += [*table, ""] if table else []
+    blocks += costs_of_wider_models(records)
     return "\n".join(blocks).rstrip()
 
 
@@ -93,6 +94,9 @@ def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[floa
 
 def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of benchmarks in which nothing was slower."""
+    groups = by_backend(records, changed=False)
+    if not groups:
+        return []
     whole = [one for one in records if one["exit_code"] is not None]
     clean_sessions = [one for one in whole if not any(b["share"] != 0 for b in one["benchmarks"].values())]
     red = sum(one["exit_code"] != 0 for one in clean_sessions)
@@ -106,8 +110,7 @@ def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
         f"| {' | '.join(heads)} |",
         "|---" * len(heads) + "|",
     ]
-    groups = by_backend(records, changed=False)
-    groups = {**groups, "all": [one for members in groups.values() for one in members]}
+    groups["all"] = [one for members in groups.values() for one in members]
     for backend, members in groups.items():
         counts = Counter(one["verdict"] for one in members)
         sd, order = spread_of(members, looks_in(records[0])[0])
@@ -142,6 +145,37 @@ def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for share, said in by_share([one for members in slowed.values() for one in members]).items():
         lines.append(f"{power_row('all', share, said)} - |")
     return lines
+
+
+def costs_of_wider_models(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the same units cost on quiet cores and beside a neighbour, for each benchmark that had both."""
+    found: dict[tuple[str, ...], dict[bool, Mapping[str, Any]]] = {}
+    for record in records:
+        for name, one in record["benchmarks"].items():
+            if units := (record.get("wider") or {}).get(one["backend"]):
+                words = (record["machine"], record["model"], name.rpartition("::")[2], f"{units}")
+                found.setdefault(words, {})[record["load"]] = one
+    both = {words: costs for words, costs in found.items() if len(costs) == 2}
+    if not both:
+        return []
+    return [
+        "What the same extra work on every thread cost (newest sessions; ratio and its interval):",
+        "",
+        "| machine | model | benchmark | units | on quiet cores | one core kept busy by something else |",
+        "|---" * 6 + "|",
+        *(
+            f"| `{machine}` | {model} | {name} | {units} | {cost(costs[False])} | {cost(costs[True])} |"
+            for (machine, model, name, units), costs in sorted(both.items())
+        ),
+    ]
+
+
+def cost(benchmark: Mapping[str, Any]) -> str:
+    """What a benchmark took more, with the interval and the verdict."""
+    if benchmark["ratio"] is None:
+        return str(benchmark["verdict"])
+    low, high = benchmark["interval"]
+    return f"{percent(benchmark['ratio'])} [{percent(low)}, {percent(high)}] {benchmark['verdict']}"
 
 
 def by_share(benchmarks: Iterable[Mapping[str, Any]]) -> dict[float | None, list[Mapping[str, Any]]]:

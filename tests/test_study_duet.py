@@ -72,6 +72,20 @@ def test_work_on_every_thread_has_tables_of_its_own(tmp_path: Path) -> None:
     assert "2 sessions" in second
 
 
+def test_what_the_same_work_cost_here_and_there(tmp_path: Path) -> None:
+    """Side by side for benchmarks that had it on quiet cores and beside a neighbour, the newest of each."""
+    data = tmp_path / "duet.jsonl"
+    words = {"wider": {"onnxruntime": 80}}
+    quiet = [{**session(benchmark(0.05, "regressed", ratio)), **words} for ratio in (1.09, 1.05)]
+    there = {**session(benchmark(0.05, "inconclusive", 1.02), benchmark(0.05, "regressed", 1.04)), **words, "load": True}
+    data.write_text("".join(json.dumps(one) + "\n" for one in (*quiet, there)))
+    row = "test_a[0] | 80 | +5.0 % [+4.0 %, +6.0 %] regressed | +2.0 % [+1.0 %, +3.0 %] inconclusive |"
+    assert show(data).endswith(f"| `a-machine` | bert-tiny | {row}")
+    data.write_text(json.dumps(there) + "\n")
+    assert "What the same" not in show(data)
+    assert "Benchmarks without extra work" not in show(data)
+
+
 def test_a_change_of_unknown_size(tmp_path: Path) -> None:
     """What was passed may have been passed rightly; no power is expected, and it is no unchanged benchmark."""
     data = tmp_path / "duet.jsonl"
@@ -80,7 +94,7 @@ def test_a_change_of_unknown_size(tmp_path: Path) -> None:
     data.write_text(json.dumps(changed) + "\n")
     text = show(data)
     assert "no load of ours beside it, eager-attention, studies begun" in text
-    assert "| all | 0 | 0 |" in text
+    assert "Benchmarks without extra work" not in text
     row = "unknown | +10.0 % | 2 | 1 | 1.3% to 98.7% | 0 | (1, unknown) | 8 on average, 8 at most | - |"
     assert f"| onnxruntime, pinned to one core | {row}" in text
     assert "| rule | changed |" in text
