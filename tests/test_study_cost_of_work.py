@@ -1,0 +1,39 @@
+"""What work on one core costs: turns of a known difference, and the study from end to end."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from baselines.middle import interquartile_mean
+from studies.cost_of_work import compared, main
+from tests.suite import python_m
+
+
+def test_turns_find_a_difference() -> None:
+    """Three times as long is a log ratio of about 1.1, whichever is first; both medians and means say so."""
+    base, of_medians, of_means = compared(lambda: time.sleep(0.002), lambda: time.sleep(0.006), [], 0.5)
+    assert len(base) == len(of_medians) == len(of_means) >= 4
+    assert 0.5 < interquartile_mean(of_medians) < 1.5
+    assert 0.3 < interquartile_mean(of_means) < 2
+
+
+def test_from_end_to_end(cache_home: Path) -> None:
+    """A row for each comparison, the last of nothing with nothing; what was wrong with the model is said in a line."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home)}
+    done = python_m(
+        *("studies.cost_of_work", "onnxruntime", "32", "--model", "bert-tiny", "--seconds", "0.5"), environment=environment
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()]
+    assert [row[2] for row in rows[2:]] == ["quiet", *["beside a neighbour"] * 2, "beside a neighbour, nothing changed"]
+    assert [row[4] == "0.0% of it" for row in rows[2:]] == [False, False, False, True]
+
+
+def test_no_such_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, exit code 2."""
+    assert main(["onnxruntime", "32", "--model", "./nowhere"]) == 2
+    assert capsys.readouterr().err.startswith("error: no checkpoint directory ./nowhere")
