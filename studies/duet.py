@@ -36,7 +36,7 @@ from fixtures.model.prepared import PreparationError
 from fixtures.options import DUET_LAUNCHES
 from studies import duet_tables
 from studies.error_rates import RUNS, StudyError, rounded
-from studies.extra_work import CHANGE, CHANGES, DRAWN, EAGER_ATTENTION, PLAN, SLOWED, drawn_plan, step_s
+from studies.extra_work import CHANGE, CHANGES, DRAWN, EAGER_ATTENTION, PLAN, SLOWED, WORK, drawn_plan, step_s
 from studies.peers import call_slower
 from studies.wider_model import WIDER, parse_units, prepare_wider
 
@@ -76,7 +76,7 @@ while True: pass
 def twin_without_work(folder: Path) -> Path:
     """An interpreter with our packages whose workers find no extra work in their environment."""
     path = folder / "twin-python"
-    path.write_text(f'#!/bin/sh\nunset {PLAN} {WIDER} {CHANGE}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    path.write_text(f'#!/bin/sh\nunset {" ".join(WORK)}\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -102,11 +102,10 @@ def session(
         command += ["--store", str(folder / "store"), "--no-limit"]
     if options.threads:
         command += ["--threads", options.threads]
+    environment = {name: value for name, value in os.environ.items() if name not in WORK} | dict(work)
     began = time.monotonic()
     with load_on_one_core(options.load and duet):
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env={**os.environ, **work}, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     wall_s = time.monotonic() - began
     found = [one for one in set(folder.glob("runs/*")) - before if (one / "run.json").exists()]
     if len(found) != 1 or done.returncode not in (0, 1):
@@ -164,18 +163,32 @@ def record_of(content: Mapping[str, Any], code: int, wall_s: float, share_of: Sh
     }
 
 
+def parse_shares(text: str) -> list[float]:
+    """Shares of extra work, of "0.03,0.05".
+
+    Raises:
+        argparse.ArgumentTypeError: they are no positive numbers.
+    """
+    try:
+        shares = [float(word) for word in text.split(",")]
+    except ValueError:
+        shares = []
+    if not shares or min(shares) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} are no shares: numbers above 0, as in 0.03,0.05")
+    return shares
+
+
 def slowing(
     options: argparse.Namespace, folder: Path, newest: Mapping[str, Any] | None, one_step_s: float
 ) -> tuple[dict[str, str], ShareOf]:
     """What makes the measured side of a session slower: variables for its workers, and by what share each benchmark."""
-    share, *others = [float(word) for word in options.shares.split(",")]
     if options.wider:
         plan = prepare_wider(options.model, options.wider, folder)
-        return {WIDER: json.dumps(plan)}, lambda one: share if backend_of(one) in plan else 0.0
+        return {WIDER: json.dumps(plan)}, lambda one: options.shares[0] if backend_of(one) in plan else 0.0
     if options.change:
         return {CHANGE: options.change}, lambda _: None
     unchanged = newest or session(folder, options, {}, duet=False)[0]
-    steps, drawn = drawn_plan(unchanged["benchmarks"], forward_s, [share, *others], one_step_s, options.drawn)
+    steps, drawn = drawn_plan(unchanged["benchmarks"], forward_s, options.shares, one_step_s, options.drawn)
     return {PLAN: json.dumps(steps)} if steps else {}, lambda one: drawn.get(one["fullname"], 0.0)
 
 
@@ -214,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=("measure", "show"))
     parser.add_argument("--clean", type=int, default=5, help="sessions with nothing changed (%(default)s)")
     parser.add_argument("--slowed", type=int, default=5, help="sessions with extra work (%(default)s)")
-    parser.add_argument("--shares", default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
+    parser.add_argument("--shares", type=parse_shares, default="0.01,0.02,0.03,0.05,0.1", help="extra work (%(default)s)")
     parser.add_argument("--drawn", type=float, default=DRAWN, help="chance that a benchmark gets some (%(default).2f)")
     parser.add_argument(
         "--wider",
@@ -237,8 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "measure" and options.clean + options.slowed < 1:
         parser.error("--clean 0 --slowed 0: nothing would be measured; give at least one session of either")
-    if options.wider and len(options.shares.split(",")) != 1:
-        parser.error(f"--shares {options.shares}: with --wider it is one number, what the units are meant to be, as in 0.05")
+    if options.wider and len(options.shares) != 1:
+        parser.error("--wider needs --shares to be one number, what the units are meant to be, as in --shares 0.05")
     if options.change and (options.wider or options.questions != "out_of_the_box"):
         parser.error(f"--change {options.change}: give --questions out_of_the_box with it, and no --wider")
     if options.change == EAGER_ATTENTION and options.backends != "pytorch":

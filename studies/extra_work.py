@@ -34,6 +34,8 @@ THREAD_FEWER: Final = "one-thread-fewer"
 EAGER_ATTENTION: Final = "eager-attention"
 """In place of PyTorch's fused kernel."""
 CHANGES: Final = (THREAD_FEWER, EAGER_ATTENTION)
+WORK: Final = (PLAN, WIDER, CHANGE)
+"""All environment variables that make a worker slower."""
 DRAWN: Final = 2 / 3
 """Chance that a benchmark of a run with extra work gets some."""
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from studies import duet
 from studies.duet import forward_s, main, reference_s, twin_without_work
 from studies.duet_tables import show
 from studies.error_rates import StudyError
-from studies.extra_work import drawn_plan
+from studies.extra_work import CHANGE, WORK, drawn_plan
 
 
 def benchmark(share: float | None, verdict: str, ratio: float) -> dict[str, Any]:
@@ -129,6 +132,27 @@ def test_extra_work_is_a_share_of_what_the_reference_took(monkeypatch: pytest.Mo
     assert drawn_plan(benchmarks[:1], reference_s, [1e-9], 1e-6)[0] == {"pytorch 1 1x32": 1}
 
 
+def test_only_what_the_record_says_slows_a_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the shell has left over of an earlier one reaches neither side."""
+    for name in WORK:
+        monkeypatch.setenv(name, "left over")
+    seen: list[dict[str, str]] = []
+
+    def run(command: list[str], **words: Any) -> subprocess.CompletedProcess[str]:
+        seen.append(words["env"])
+        return subprocess.CompletedProcess(command, 3, "", "")
+
+    monkeypatch.setattr(duet.subprocess, "run", run)
+    options = argparse.Namespace(
+        questions="out_of_the_box", model="bert-tiny", backends="pytorch", batch_sizes="1", load=False
+    )
+    vars(options).update(sequence_lengths="32", max_time=0.1, launches=4, threads="")
+    for work in ({}, {CHANGE: "one-thread-fewer"}):
+        with pytest.raises(StudyError, match="a session ended with 3"):
+            duet.session(tmp_path, options, work)
+        assert {name: value for name, value in seen.pop().items() if name in WORK} == work
+
+
 def test_without_a_duet_it_is_a_share_of_what_the_run_took() -> None:
     """The median of its rounds."""
     assert forward_s({"extra_info": {"duet": {"launches": [{"reference_s": 0.01}]}}, "stats": {"median": 0.03}}) == 0.01
@@ -146,7 +170,9 @@ def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "nothing would be measured" in capsys.readouterr().err
     for arguments, reason in (
         (["--wider", "openvino=8", "--shares", "0.05"], "only onnxruntime, pytorch, tensorflow_xla can be made slower"),
-        (["--wider", "pytorch=8"], "with --wider it is one number"),
+        (["--wider", "pytorch=8"], "--wider needs --shares to be one number"),
+        (["--shares", "five"], "are no shares: numbers above 0"),
+        (["--shares", "0.05,0"], "are no shares: numbers above 0"),
         (["--wider", "pytorch"], "is not BACKEND=UNITS"),
         (["--change", "one-thread-fewer"], "give --questions out_of_the_box with it"),
         (["--change", "eager-attention", "--questions", "out_of_the_box"], "give --backends pytorch with it"),
