@@ -111,6 +111,8 @@ def session(
     if len(found) != 1 or done.returncode not in (0, 1):
         raise StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     content: dict[str, Any] = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
+    if not content["benchmarks"]:
+        raise StudyError(f"a session measured nothing:\n{done.stdout}{done.stderr}")
     return content, done.returncode, wall_s
 
 
@@ -256,6 +258,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--change {options.change}: give --questions out_of_the_box with it, and no --wider")
     if options.change == EAGER_ATTENTION and options.backends != "pytorch":
         parser.error(f"--change {options.change}: only PyTorch has it; give --backends pytorch with it")
+    if idle := set(options.wider) - set(options.backends.split(",")):
+        parser.error(f"--wider {', '.join(sorted(idle))}: not among --backends {options.backends}; nothing would be slower")
     if unknown := set(options.wider) - {backend.name for backend in SLOWED}:
         parser.error(
             f"--wider {', '.join(sorted(unknown))}: only {', '.join(one.name for one in SLOWED)} can be made slower"

@@ -104,7 +104,9 @@ class ExtraWork(Backend):
         """Remembers the configuration, and has a thread fewer where that is the change."""
         self.threads = threads
         if os.environ.get(CHANGE) == THREAD_FEWER:
-            threads = max(1, (threads or len(os.sched_getaffinity(0))) - 1)
+            threads = (threads or len(os.sched_getaffinity(0))) - 1
+            if not threads:
+                raise ValueError("a single thread cannot become a thread fewer")
         super().import_framework(threads)  # type: ignore[safe-super]
 
     def load(self, checkpoint: Path, onnx: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 The units that are added are copies of the first ones, and nobody reads them: their column of the next matrix is zero. It is
 how a slower kernel of a library is slow, on every thread, where studies/extra_work.py works on one. Beside a busy neighbour
-the two differ: what one thread does while another waits for a CPU may cost nothing.
+the two differ: work on the core without it costs a smaller share of a forward pass that takes twice as long.
 """
 
 from __future__ import annotations

@@ -17,6 +17,10 @@ from studies.duet_tables import show
 from studies.error_rates import StudyError
 from studies.extra_work import CHANGE, WORK, drawn_plan
 
+WORDS = {"questions": "out_of_the_box", "model": "bert-tiny", "backends": "pytorch", "batch_sizes": "1", "threads": ""}
+OPTIONS = argparse.Namespace(**WORDS, sequence_lengths="32", max_time=0.1, launches=4, load=False)
+"""Of one session."""
+
 
 def benchmark(share: float | None, verdict: str, ratio: float) -> dict[str, Any]:
     """One benchmark of a session, its launch pairs 1 % to both sides of its ratio."""
@@ -149,8 +153,21 @@ def test_only_what_the_record_says_slows_a_session(monkeypatch: pytest.MonkeyPat
     vars(options).update(sequence_lengths="32", max_time=0.1, launches=4, threads="")
     for work in ({}, {CHANGE: "one-thread-fewer"}):
         with pytest.raises(StudyError, match="a session ended with 3"):
-            duet.session(tmp_path, options, work)
+            duet.session(tmp_path, OPTIONS, work)
         assert {name: value for name, value in seen.pop().items() if name in WORK} == work
+
+
+def test_a_session_that_measured_nothing_is_no_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All its benchmarks failed: it is an error with what pytest printed, not a line on record."""
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "runs" / "one").mkdir(parents=True)
+        (tmp_path / "runs" / "one" / "run.json").write_text('{"benchmarks": []}')
+        return subprocess.CompletedProcess(command, 1, "2 failed", "")
+
+    monkeypatch.setattr(duet.subprocess, "run", run)
+    with pytest.raises(StudyError, match="a session measured nothing:\n2 failed"):
+        duet.session(tmp_path, OPTIONS, {})
 
 
 def test_without_a_duet_it_is_a_share_of_what_the_run_took() -> None:
@@ -169,7 +186,11 @@ def test_nothing_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         main(["measure", "--clean", "0", "--slowed", "0", "--data", str(tmp_path / "none")])
     assert "nothing would be measured" in capsys.readouterr().err
     for arguments, reason in (
-        (["--wider", "openvino=8", "--shares", "0.05"], "only onnxruntime, pytorch, tensorflow_xla can be made slower"),
+        (["--wider", "pytorch=8", "--backends", "onnxruntime", "--shares", "0.05"], "nothing would be slower"),
+        (
+            ["--wider", "openvino=8", "--backends", "openvino", "--shares", "0.05"],
+            "can be made slower",
+        ),
         (["--wider", "pytorch=8"], "--wider needs --shares to be one number"),
         (["--shares", "five"], "are no shares: numbers above 0"),
         (["--shares", "0.05,0"], "are no shares: numbers above 0"),

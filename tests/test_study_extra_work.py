@@ -81,6 +81,14 @@ def test_what_users_do_to_themselves(change: str, told: str, prepared: PreparedM
     assert done.stdout.split("\n")[-2:] == [told, ""], done.stderr
 
 
+def test_a_single_thread_has_none_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be measured unchanged and recorded as changed."""
+    monkeypatch.setenv(CHANGE, THREAD_FEWER)
+    for backend in SLOWED:
+        with pytest.raises(ValueError, match="a single thread"):
+            backend().import_framework(1)
+
+
 def test_what_cannot_be_made_wider(prepared: PreparedModel, tmp_path: Path) -> None:
     """Another architecture, more units than there are to copy, and words that say nothing are refused with the reason."""
     with pytest.raises(PreparationError, match=r"has 512 units in a layer; 600 more are too many"):
