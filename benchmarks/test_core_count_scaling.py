@@ -3,9 +3,9 @@
 1, 2, 4, ... threads, each on a physical core of its own, one NUMA node first; the problem stays the same.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_core_count_scaling(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

@@ -5,9 +5,9 @@ NUMA node where possible. They start at one agreed time. Latency is the worst in
 window.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_instance_scaling(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

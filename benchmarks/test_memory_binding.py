@@ -9,9 +9,9 @@ numactl sets the policy before the worker's interpreter starts; the kernel says 
 after measuring, and a benchmark whose memory is elsewhere fails. fixtures/machine/placement.py has the table.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_memory_binding(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

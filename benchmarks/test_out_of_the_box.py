@@ -3,9 +3,9 @@
 The study's first figure: latency by backend, batch size and sequence length on the whole machine.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_out_of_the_box(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

@@ -1,13 +1,13 @@
 """Precision: what does a smaller number format give, and what does it cost in exactness?
 
 fp32, bf16, fp16, int8 and int4, each on the backends that have a maintained path to it, on all physical cores;
-fixtures/precisions.py has the table, with the reasons for the rest. The answer is compared with fp32 PyTorch's first; the
-error and the cosine stand in `parity`, and the format that is in force is read back from the framework.
+fixtures/asked/precisions.py has the table, with the reasons for the rest. The answer is compared with fp32 PyTorch's
+first; the error and the cosine stand in `parity`, and the format that is in force is read back from the framework.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_precision(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

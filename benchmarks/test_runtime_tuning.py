@@ -6,9 +6,9 @@ knob did not take effect fails: the kernel and the runtimes say what they do. do
 what each backend leaves out.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_runtime_tuning(tuned: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

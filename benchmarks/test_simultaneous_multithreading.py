@@ -5,9 +5,9 @@ their siblings: the first says what a sibling is worth as a core, the second wha
 usable sibling, one NUMA node first, so that the same cores serve both sides. `--threads` names the n.
 """
 
-from fixtures.conditions import Measure
-from fixtures.instance.configuration import Deployment
-from fixtures.matrix import ProblemSize
+from fixtures.asked.configuration import Deployment
+from fixtures.asked.matrix import ProblemSize
+from fixtures.conditions.measure import Measure
 
 
 def test_simultaneous_multithreading(deployment: Deployment, problem_size: ProblemSize, measure: Measure) -> None:

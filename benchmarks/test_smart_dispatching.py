@@ -12,9 +12,9 @@ its median, as of one instance: the throughput of a service that keeps up is wha
 it could take is `dispatching.sustained`, the highest rate that keeps the tail under a bound.
 """
 
-from fixtures.conditions import Measure
+from fixtures.asked.configuration import Deployment
+from fixtures.conditions.measure import Measure
 from fixtures.dispatching.service import Stream
-from fixtures.instance.configuration import Deployment
 
 
 def test_smart_dispatching(service: Deployment, stream: Stream, measure: Measure) -> None:

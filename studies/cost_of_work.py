@@ -19,11 +19,11 @@ from typing import Any, Final
 
 from baselines.middle import interquartile_mean, standard_error
 from fixtures.machine.affinity import thread_cpu_times_s
-from fixtures.machine.hold import held
-from fixtures.measurement.parity import read_case
 from fixtures.measurement.turns import TURN_S
 from fixtures.measurement.watch import busy_threads
 from fixtures.model.prepared import PreparationError, prepare_in_subprocess
+from fixtures.worker.hold import held
+from fixtures.worker.parity import read_case
 from studies.duet import load_on_one_core
 from studies.extra_work import SLOWED, step, step_s
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fixtures.measurement.parity import read_case
 from fixtures.model.prepared import PreparedModel
+from fixtures.worker.parity import read_case
 
 
 def backend_answers(place: str, precision: str, models: list[PreparedModel]) -> list[np.ndarray]:

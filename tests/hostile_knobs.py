@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fixtures import matrix
+from fixtures.asked import matrix
 from fixtures.backends import BACKENDS
 from fixtures.backends.interface import Forward
 from fixtures.backends.onnxruntime import OnnxRuntime

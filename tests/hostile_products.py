@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fixtures.measurement.products import PRODUCTS, Product
+from fixtures.worker.products import PRODUCTS, Product
 from tests.suite import instances_of
 
 

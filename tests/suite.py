@@ -117,7 +117,7 @@ def parents() -> Iterator[tuple[int, int]]:
 def is_instance(pid: int) -> bool:
     """Whether a process is one of this suite's workers."""
     try:
-        return b"fixtures.instance" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"fixtures.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

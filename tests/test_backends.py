@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.asked.precisions import why_not_precision
 from fixtures.backends import BACKENDS, backend_class, load_backend_class
 from fixtures.backends.interface import Backend
 from fixtures.machine.fingerprint import isa_flags
-from fixtures.measurement.parity import read_case, require_parity
 from fixtures.model.prepared import PreparedModel
 from fixtures.model.quantized import KINDS
-from fixtures.precisions import why_not_precision
+from fixtures.worker.parity import read_case, require_parity
 from tests.suite import REPOSITORY, python_m
 
 QUANTIZED = f"--quantized={','.join(KINDS)}"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.dispatching.plan import Plan, PlanError, PoolShare
-from fixtures.dispatching.pools import POLICIES, handed_out, placed, sizes_of, why_not
+from fixtures.asked.dispatch_plan import Plan, PlanError, PoolShare
+from fixtures.asked.dispatch_pools import POLICIES, handed_out, placed, sizes_of, why_not
+from fixtures.asked.matrix import PRESETS, study_plan
 from fixtures.machine.topology import Topology
-from fixtures.matrix import PRESETS, study_plan
 
 PLANS = st.lists(st.integers(1, 100), min_size=1, max_size=6).map(
     lambda weights: Plan(

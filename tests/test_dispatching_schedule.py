@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.dispatching.arrivals import UNITS, shape_of
-from fixtures.dispatching.lengths import LEAST, LogNormal, Observed, lengths_from
+from fixtures.dispatcher.arrivals import UNITS, shape_of
+from fixtures.dispatcher.lengths import LEAST, LogNormal, Observed, lengths_from
 from fixtures.dispatching.load import BOUND_FACTOR, load_of, nominal_s
 from fixtures.model.architectures import ARCHITECTURES
 from tests.suite import REPOSITORY
@@ -23,7 +23,7 @@ LENGTHS = LogNormal.up_to(128)
 def test_the_schedule_is_the_same_in_every_process() -> None:
     """Another process, whatever it has in its hash seed, makes the same requests: this hash is in every result."""
     script = (
-        "from fixtures.dispatching.arrivals import shape_of; from fixtures.dispatching.lengths import LogNormal;"
+        "from fixtures.dispatcher.arrivals import shape_of; from fixtures.dispatcher.lengths import LogNormal;"
         "print(shape_of(300, LogNormal.up_to(128)).sha256)"
     )
     command = [sys.executable, "-c", script]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.dispatching import figures
-from fixtures.dispatching.arrivals import shape_of
-from fixtures.dispatching.lengths import LogNormal
-from fixtures.dispatching.queues import Assignment, Queues
-from fixtures.dispatching.search import Probe, highest_held, kept_up, lowest_broken, probed
-from fixtures.dispatching.stream import Limits, Streamed, streamed
+from fixtures.dispatcher import figures
+from fixtures.dispatcher.arrivals import shape_of
+from fixtures.dispatcher.lengths import LogNormal
+from fixtures.dispatcher.queues import Assignment, Queues
+from fixtures.dispatcher.search import Probe, highest_held, kept_up, lowest_broken, probed
+from fixtures.dispatcher.stream import Limits, Streamed, streamed
 
 Pools = Sequence[tuple[Sequence[int], int]]
 

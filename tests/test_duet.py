@@ -27,7 +27,7 @@ from baselines.duet import (
 )
 from baselines.duet_words import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
 from baselines.judgement import Judgement, Verdict
-from fixtures.options import DUET_LAUNCHES, DUET_MOST
+from fixtures.asked.options import DUET_LAUNCHES, DUET_MOST
 
 POLICY = DuetPolicy()
 

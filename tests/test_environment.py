@@ -14,11 +14,11 @@ from baselines.__main__ import main
 from baselines.environment import requirements
 from baselines.reading import read_run
 from baselines.run_file import RunFileError
-from fixtures.instance.environment import environment
+from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.instance.handle import environment_of
-from fixtures.instance.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
+from fixtures.worker.installed import environment
 from tests.builders import Checkout, benchmark, run_folder
 
 PACKAGES = {

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from fixtures.machine.affinity import AffinityError
-from fixtures.machine.hold import held, one_to_a_cpu
 from fixtures.machine.topology import Topology
+from fixtures.worker.hold import held, one_to_a_cpu
 
 CPUS = Topology.of_this_process().usable_cpus
 two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="one usable CPU: every thread is on it anyway")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import layouts
-from fixtures.layouts import layouts_of, memory_layouts, multithreading_layouts
+from fixtures.asked import layouts
+from fixtures.asked.layouts import layouts_of, memory_layouts, multithreading_layouts
+from fixtures.asked.matrix import Layout
 from fixtures.machine.memory import NodeMemory, why_not_numactl
 from fixtures.machine.placement import PLACEMENTS
 from fixtures.machine.topology import Topology
-from fixtures.matrix import Layout
 from tests import kernel_trees
 from tests.kernel_trees import Machine, write_sysfs
 from tests.test_matrix import axes

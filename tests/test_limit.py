@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from fixtures.asked.precisions import INSTRUCTIONS, PRECISIONS
 from fixtures.machine.fingerprint import isa_flags
 from fixtures.measurement import limit as limit_module
 from fixtures.measurement.limit import Limit, Limits, multiplied_as, worth_trying
-from fixtures.measurement.products import LONGEST_S, PRODUCTS, SIZES, size_for, timed
-from fixtures.precisions import INSTRUCTIONS, PRECISIONS
+from fixtures.worker.products import LONGEST_S, PRODUCTS, SIZES, size_for, timed
 from tests.suite import SCALING, SHORT, Suite, python_m
 
 CPUS = sorted(os.sched_getaffinity(0))
 HOSTILE = "tests.hostile_products"
-NUMPY = {"numpy.matmul": "fixtures.measurement.products:numpy_matmul"}
+NUMPY = {"numpy.matmul": "fixtures.worker.products:numpy_matmul"}
 
 
 def limits_of(monkeypatch: pytest.MonkeyPatch, folder: Path, *libraries: Mapping[str, str], **words: Any) -> Limits:

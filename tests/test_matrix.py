@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from fixtures import matrix
-from fixtures.layouts import layouts_of
+from fixtures.asked import matrix
+from fixtures.asked.layouts import layouts_of
+from fixtures.asked.matrix import PRESETS, QUESTIONS, Axes, Benchmark, Layout, ProblemSize
 from fixtures.machine.memory import NodeMemory
 from fixtures.machine.topology import Topology
-from fixtures.matrix import PRESETS, QUESTIONS, Axes, Benchmark, Layout, ProblemSize
 
 FOUR_CORES = Topology(
     sockets=1,

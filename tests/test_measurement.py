@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from fixtures.measurement import rounds, warm_up
-from fixtures.measurement.parity import ParityError, read_case, require_parity
 from fixtures.measurement.replay import ReplayClock, replay
-from fixtures.measurement.rounds import iterations_for, latency_summary, percentile
 from fixtures.measurement.watch import wait_share
+from fixtures.worker import rounds, warm_up
+from fixtures.worker.parity import ParityError, read_case, require_parity
+from fixtures.worker.rounds import iterations_for, latency_summary, percentile
 from tests.suite import REPOSITORY
 
 
@@ -197,7 +197,7 @@ def test_the_check_leaves_no_thread_at_work() -> None:
     script = (
         "import os, time, numpy as np\n"
         "from fixtures.machine.affinity import thread_cpu_times_s\n"
-        "from fixtures.measurement.parity import require_parity\n"
+        "from fixtures.worker.parity import require_parity\n"
         "def others_s(): return sum(s for thread, s in thread_cpu_times_s(os.getpid()).items() if thread != os.getpid())\n"
         "output = np.random.default_rng(1).standard_normal((4, 512, 768), dtype=np.float32)\n"
         "at_rest = None\n"

@@ -210,7 +210,7 @@ class TestNumactl:
             instance.ask("import", backend="fixtures.backends.onnxruntime:OnnxRuntime", threads=1, time_out_s=60)
             lines = Path(f"/proc/{instance.pid}/numa_maps").read_text().splitlines()
             pages = memory_pages(instance.pid)
-            assert "fixtures.instance" in Path(f"/proc/{instance.pid}/cmdline").read_text()
+            assert "fixtures.worker" in Path(f"/proc/{instance.pid}/cmdline").read_text()
         finally:
             instance.close()
         assert {line.split()[1] for line in lines if " anon=" in line} == {f"{policy}:{node}"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.asked.matrix import PRESETS, QUESTIONS, Question, precisions_of
+from fixtures.asked.precisions import PRECISIONS, WITHOUT, has_path, why_not_precision
 from fixtures.backends import BACKENDS, backend_class
-from fixtures.matrix import PRESETS, QUESTIONS, Question, precisions_of
-from fixtures.precisions import PRECISIONS, WITHOUT, has_path, why_not_precision
 from tests.suite import SHORT, Suite
 from tests.test_matrix import axes
 

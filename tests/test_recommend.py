@@ -15,8 +15,8 @@ from baselines.command_line import THREADS, command_lines, cpu_list, in_code
 from baselines.dispatch_plan import fewest_threads
 from baselines.promise import reaches
 from baselines.reading import read_run, run_path
+from fixtures.asked.dispatch_plan import Plan
 from fixtures.backends import BACKENDS
-from fixtures.dispatching.plan import Plan
 from tests.builders import Checkout, benchmark, rounds_around, run_folder
 
 

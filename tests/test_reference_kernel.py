@@ -24,13 +24,13 @@ from baselines.reference_kernel import PROVING_RUNS, kernel_in, movements
 from baselines.report.view import view_of
 from baselines.results import KERNEL_PARTS, KernelTimes
 from baselines.run_file import RunFileError
+from fixtures.gate.stored import Gate
 from fixtures.instance.handle import InstanceFailure
 from fixtures.machine.topology import Topology
-from fixtures.measurement import frozen_work
 from fixtures.measurement.effort import MOST_SLICES
-from fixtures.measurement.frozen_work import FrozenWork
 from fixtures.measurement.reference_kernel import ReferenceKernel
-from fixtures.verdict import Gate
+from fixtures.worker import frozen_work
+from fixtures.worker.frozen_work import FrozenWork
 from tests.builders import ONE, TWO, Checkout, benchmark, run_folder
 from tests.suite import OUT_OF_THE_BOX, SHORT, Suite, instances_of, orphans, wait_until
 

@@ -16,7 +16,7 @@ from baselines.report.figures.questions import QUESTIONS, figures_of
 from baselines.report.figures.values import MOST_PANELS, MOST_ROWS, MOST_SERIES, Figure
 from baselines.report.page import page
 from baselines.report.view import View
-from fixtures.matrix import QUESTIONS as MEASURED
+from fixtures.asked.matrix import QUESTIONS as MEASURED
 from tests.builders import ONE, answer, benchmark, run_folder, view_of_runs
 from tests.test_report_page import HOSTILE, Page
 

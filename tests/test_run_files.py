@@ -15,7 +15,7 @@ import pytest
 
 from baselines.__main__ import main
 from baselines.run_file import RunFileError, assemble, newest_run, read_journal, recover, write_run
-from fixtures.matrix import ProblemSize
+from fixtures.asked.matrix import ProblemSize
 from fixtures.run import progress
 from fixtures.run.journal import Journal, JournalError, new_run_folder
 from fixtures.run.lock import CpusBusy, lock_path, locked_cpus

@@ -88,7 +88,7 @@ def dispatcher_of(pid: int) -> bool:
     """Whether a process has a dispatcher at work."""
     for folder in Path("/proc").iterdir():
         try:
-            if b"fixtures.dispatching" in (folder / "cmdline").read_bytes():
+            if b"fixtures.dispatcher" in (folder / "cmdline").read_bytes():
                 return f"PPid:\t{pid}\n" in (folder / "status").read_text()
         except OSError:
             continue

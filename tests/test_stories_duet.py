@@ -301,9 +301,9 @@ def test_both_sides_are_checked_without_measuring(suite: Suite) -> None:
 def test_a_worker_stands_on_numpy_alone(tmp_path: Path) -> None:
     """In an environment with numpy and nothing else all that a worker imports before its framework can be imported."""
     script = (
-        "import fixtures.instance.__main__, fixtures.instance.environment, fixtures.measurement.parity,"
-        "fixtures.measurement.peak_memory, fixtures.measurement.rounds, fixtures.measurement.warm_up,"
-        "fixtures.measurement.watch, fixtures.machine.affinity, fixtures.machine.hold\n"
+        "import fixtures.worker.__main__, fixtures.worker.installed, fixtures.worker.parity,"
+        "fixtures.worker.peak_memory, fixtures.worker.rounds, fixtures.worker.warm_up,"
+        "fixtures.measurement.watch, fixtures.machine.affinity, fixtures.worker.hold\n"
         "from fixtures.backends import BACKENDS, backend_class\n"
         "print([backend_class(name).name for name in BACKENDS])"
     )

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
+from fixtures.asked.matrix import PRESETS
 from fixtures.backends import backend_class
 from fixtures.machine.topology import Topology
-from fixtures.matrix import PRESETS
 from tests.hostile_backends import FRAMEWORKS
 from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Suite
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.asked.tuning_layouts import why_not
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.machine.topology import Topology
-from fixtures.tuning.layouts import why_not
 from tests.suite import SHORT, Ended, Suite
 
 TUNING = "benchmarks/test_runtime_tuning.py"

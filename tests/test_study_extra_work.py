@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from fixtures.backends import load_backend_class
-from fixtures.measurement.parity import read_case, require_parity
 from fixtures.model.checkpoint import count_parameters, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
+from fixtures.worker.parity import read_case, require_parity
 from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER
 from studies.wider_model import WIDER, parse_units, prepare_wider, widen
 from tests.suite import REPOSITORY

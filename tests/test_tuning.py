@@ -15,16 +15,16 @@ import pytest
 
 from baselines.tuning import KNOBS as RECOMMENDED_KNOBS
 from baselines.tuning import tuning_in_code, tuning_variables
-from fixtures import matrix
+from fixtures.asked import matrix
+from fixtures.asked.configuration import Configuration
+from fixtures.asked.matrix import PRESETS, QUESTIONS
+from fixtures.asked.tuning_layouts import glibc_version, tuning_layouts, why_not, why_not_huge_pages, why_not_isa
 from fixtures.backends import BACKENDS, backend_class
-from fixtures.instance.configuration import Configuration
 from fixtures.machine.topology import Topology
-from fixtures.matrix import PRESETS, QUESTIONS
 from fixtures.tuning.effect import Seen, TuningError, check, file_at
 from fixtures.tuning.knobs import DEFAULT, KNOBS, card_settings, environment_of, launcher_of, libraries_of
-from fixtures.tuning.layouts import glibc_version, tuning_layouts, why_not, why_not_huge_pages, why_not_isa
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
-from fixtures.tuning.view import behind_jump, idle_shares, symbol_addresses, vm_flags_at
+from fixtures.worker.runtime_view import behind_jump, idle_shares, symbol_addresses, vm_flags_at
 from tests.suite import REPOSITORY
 from tests.test_matrix import FOUR_CORES, axes
 
@@ -289,9 +289,9 @@ class TestSkips:
     def test_an_old_c_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The tunable has to be there; glibc ignores what it does not know."""
         root = self.tree(tmp_path, "always [madvise] never")
-        monkeypatch.setattr("fixtures.tuning.layouts.glibc_version", lambda: (2, 31))
+        monkeypatch.setattr("fixtures.asked.tuning_layouts.glibc_version", lambda: (2, 31))
         assert str(why_not_huge_pages("madvise", root)).endswith("came with glibc 2.35, here is glibc 2.31")
-        monkeypatch.setattr("fixtures.tuning.layouts.glibc_version", lambda: ())
+        monkeypatch.setattr("fixtures.asked.tuning_layouts.glibc_version", lambda: ())
         assert str(why_not_huge_pages("madvise", root)).endswith("here is no glibc")
 
     def test_a_cpu_without_avx512(self, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_process_is_read() -> None:
 
 def test_a_process_without_other_threads_is_idle() -> None:
     """Nobody is ready when nobody is there: the shares are zero, or the kernel tells none."""
-    script = "from fixtures.tuning.view import idle_shares; print(idle_shares(lambda: None))"
+    script = "from fixtures.worker.runtime_view import idle_shares; print(idle_shares(lambda: None))"
     printed = subprocess.check_output([sys.executable, "-c", script], cwd=REPOSITORY, text=True)
     assert printed.strip() in ("{'least': 0.0, 'median': 0.0}", "None")
     assert callable(idle_shares)
@@ -358,7 +358,7 @@ def test_a_process_without_other_threads_is_idle() -> None:
 def test_huge_pages_are_taken_and_given() -> None:
     """The launcher's flag outlives exec, and malloc advises its blocks when the C library is told to."""
     script = (
-        "from fixtures.tuning.view import malloc_is_advised; from fixtures.machine.kernel_files import read_fields;"
+        "from fixtures.worker.runtime_view import malloc_is_advised; from fixtures.machine.kernel_files import read_fields;"
         "from pathlib import Path; print(malloc_is_advised(), read_fields(Path('/proc/self/status'))['THP_enabled'])"
     )
     command = [sys.executable, "-c", script]
