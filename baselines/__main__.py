@@ -7,23 +7,23 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from baselines import confirm
-from baselines.accept import Refused, Request, accept
-from baselines.compare import compare
-from baselines.environment import environment
-from baselines.listing import listing
-from baselines.reading import RUNS, run_path
-from baselines.recommend import recommend
-from baselines.report.issue import tell
-from baselines.report.markdown import markdown
-from baselines.report.summary import append_summary
-from baselines.report.terminal import terminal
-from baselines.report.verdicts_json import verdicts_json
+from baselines.commands import confirm
+from baselines.commands.accept import Refused, Request, accept
+from baselines.commands.environment import environment
+from baselines.commands.listing import listing
+from baselines.commands.recommend import recommend
+from baselines.comparing.comparison import compare
+from baselines.files.reading import RUNS, run_path
+from baselines.files.run_file import JOURNAL_NAME, RunFileError, newest_run, recover
+from baselines.files.store import MACHINES
+from baselines.judging.wording import shown
+from baselines.report.formats.issue import tell
+from baselines.report.formats.markdown import markdown
+from baselines.report.formats.summary import append_summary
+from baselines.report.formats.terminal import terminal
+from baselines.report.formats.verdicts_json import verdicts_json
+from baselines.report.formats.write import report_folder, write_report
 from baselines.report.view import view_of
-from baselines.report.write import report_folder, write_report
-from baselines.run_file import JOURNAL_NAME, RunFileError, newest_run, recover
-from baselines.store import MACHINES
-from baselines.wording import shown
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from baselines.middle import interquartile_mean, standard_error
+from baselines.judging.middle import interquartile_mean, standard_error
 from fixtures.machine.affinity import thread_cpu_times_s
 from fixtures.measurement.turns import TURN_S
 from fixtures.measurement.watch import busy_threads

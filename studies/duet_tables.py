@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.duet import DuetPolicy, LaunchPair, Look, fit, power
-from baselines.wording import percent
+from baselines.judging.duet import DuetPolicy, LaunchPair, Look, fit, power
+from baselines.judging.wording import percent
 from studies.error_rates import StudyError, interval
 from studies.peers import PEERS, label
 

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.reading import read_run
-from baselines.results import Result, Run
+from baselines.files.reading import read_run
+from baselines.files.results import Result, Run
 from fixtures.instance.handle import REPOSITORY
 from studies.extra_work import PLAN, benchmark_key, step_s
 from studies.peers import PEERS, call_slower, label

@@ -24,11 +24,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.compare import compare, past_in
-from baselines.reading import read_run
-from baselines.reference_kernel import MOVED_LIMIT, PROVING_RUNS, kernel_in, movements, proofs_of
-from baselines.results import Run
-from baselines.store import KEPT_RUNS
+from baselines.comparing.comparison import compare, past_in
+from baselines.comparing.reference_kernel import MOVED_LIMIT, PROVING_RUNS, kernel_in, movements, proofs_of
+from baselines.files.reading import read_run
+from baselines.files.results import Run
+from baselines.files.store import KEPT_RUNS
 from fixtures.instance.handle import REPOSITORY
 from studies.error_rates import RUNS, StudyError, interval, rounded
 from studies.extra_work import PLAN, drawn_plan, step_s

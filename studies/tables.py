@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, Final
 
-from baselines.reading import run_path
-from baselines.run_file import RunFileError
+from baselines.files.reading import run_path
+from baselines.files.run_file import RunFileError
 
 Record = Mapping[str, Any]
 Cells = Mapping[str, str]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.__main__ import main
-from baselines.compare import compare
+from baselines.comparing.comparison import compare
 from baselines.report.view import View, view_of
 
 ONE = "onnxruntime-fp32-batch1-seq32"

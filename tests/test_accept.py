@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from baselines.disturbance import OTHERS_SHARE_LIMIT, STEAL_SHARE_LIMIT
-from baselines.reading import run_path
-from baselines.store import accepted_runs, pasts
+from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT, STEAL_SHARE_LIMIT
+from baselines.files.reading import run_path
+from baselines.files.store import accepted_runs, pasts
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, git
 
 
@@ -158,7 +158,7 @@ def test_a_neighbour_of_the_store_is_dirt(checkout: Checkout) -> None:
     """Only machines/ is left out, not what lies beside it, and only the runs/ at the top."""
     (checkout.folder / "baselines").mkdir()
     (checkout.folder / "baselines" / "judge.py").write_text("")
-    assert "(baselines/judge.py)" in refused(checkout, checkout.run())[0]
+    assert "(baselines/judging/stored.py)" in refused(checkout, checkout.run())[0]
     (checkout.folder / "baselines" / "judge.py").unlink()
     (checkout.folder / "other" / "runs").mkdir(parents=True)
     (checkout.folder / "other" / "runs" / "x").write_text("")
@@ -356,7 +356,7 @@ def test_the_newest_run_is_the_default(checkout: Checkout, monkeypatch: pytest.M
     """Without a run the newest under runs/ is meant."""
     for day, name in enumerate(("20260301T120000Z_1a2b3c4d5e6f", "20260302T120000Z_1a2b3c4d5e6f")):
         checkout.run(started_day=day).rename(checkout.runs / name)
-    monkeypatch.setattr("baselines.accept.run_path", lambda run: run_path(run, checkout.runs))
+    monkeypatch.setattr("baselines.commands.accept.run_path", lambda run: run_path(run, checkout.runs))
     assert checkout.accept().out.startswith("20260302T120000Z_1a2b3c4d5e6f: 1 of 1")
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from baselines import confirm, confirmation
-from baselines.checkout import code_changed
-from baselines.judgement import Against, Judgement, Verdict
-from baselines.reading import read_run
-from baselines.run_file import RunFileError
-from baselines.store import MACHINES
+from baselines.commands import confirm
+from baselines.comparing import confirmation
+from baselines.files.checkout import code_changed
+from baselines.files.reading import read_run
+from baselines.files.run_file import RunFileError
+from baselines.files.store import MACHINES
+from baselines.judging.judgement import Against, Judgement, Verdict
 from tests.builders import ONE, THREE, TWO, Checkout, benchmark, git
 
 SAME = {"reference": {"versions": {"torch": "2.13.0"}}}

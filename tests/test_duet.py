@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from baselines.duet import (
+from baselines.comparing.duet_words import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
+from baselines.judging.duet import (
     Duet,
     DuetPolicy,
     LaunchPair,
@@ -25,8 +26,7 @@ from baselines.duet import (
     overall,
     power,
 )
-from baselines.duet_words import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
-from baselines.judgement import Judgement, Verdict
+from baselines.judging.judgement import Judgement, Verdict
 from fixtures.asked.options import DUET_LAUNCHES, DUET_MOST
 
 POLICY = DuetPolicy()

@@ -11,9 +11,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from baselines.__main__ import main
-from baselines.environment import requirements
-from baselines.reading import read_run
-from baselines.run_file import RunFileError
+from baselines.commands.environment import requirements
+from baselines.files.reading import read_run
+from baselines.files.run_file import RunFileError
 from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.instance.handle import environment_of
 from fixtures.machine.__main__ import main as machine_main

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from baselines.disturbance import OTHERS_SHARE_LIMIT
-from baselines.reading import read_run
-from baselines.store import Addition, add
+from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT
+from baselines.files.reading import read_run
+from baselines.files.store import Addition, add
 from fixtures.machine.topology import Topology
 from tests.suite import SCALING, Ended, Suite
 

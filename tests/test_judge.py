@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.judge import confirm, holm, judge_run, screen, suite_shift
-from baselines.judgement import Against, Evidence, History, Judgement, Policy, Verdict
-from baselines.spread import Spread, spreads_of
+from baselines.judging.judgement import Against, Evidence, History, Judgement, Policy, Verdict
+from baselines.judging.spread import Spread, spreads_of
+from baselines.judging.stored import confirm, holm, judge_run, screen, suite_shift
 
 ROOT = Path(__file__).resolve().parents[1]
 POLICY = Policy()
@@ -91,7 +91,7 @@ class TestWords:
 
     def test_scipy_waits(self) -> None:
         """Neither the commands nor the rule import scipy or numpy before something is judged."""
-        code = "import sys, baselines.__main__, baselines.judge; print({'scipy', 'numpy'} & set(sys.modules))"
+        code = "import sys, baselines.__main__, baselines.judging.stored; print({'scipy', 'numpy'} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout == "set()\n"
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma, polygamma
 
-from baselines.moderation import inverse_trigamma, squeeze
+from baselines.judging.moderation import inverse_trigamma, squeeze
 
 # What limma's squeezeVar(s2, df=5)$var.post gave in R for twenty variances drawn as rchisq(20, df=5) / 5; recorded in the
 # tests of baseCode, University of British Columbia (ubic.basecode.math.linearmodels.ModeratedTstatTest.testSqueezeVar).

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from baselines.differences import environment_differences, identity_differences
-from baselines.reading import read_run, result_of, run_path
-from baselines.results import Run, judged_values
-from baselines.run_file import RunFileError
-from baselines.wording import duration_text, percent
+from baselines.comparing.differences import environment_differences, identity_differences
+from baselines.files.reading import read_run, result_of, run_path
+from baselines.files.results import Run, judged_values
+from baselines.files.run_file import RunFileError
+from baselines.judging.wording import duration_text, percent
 from tests.builders import ONE, TWO, benchmark, rounds_around, run_content, run_folder, stats_of
 
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from baselines.compare import Comparison, compare
-from baselines.judgement import Verdict
-from baselines.reading import read_run, result_of
-from baselines.reference_kernel import PROVING_RUNS, kernel_in, movements
+from baselines.comparing.comparison import Comparison, compare
+from baselines.comparing.reference_kernel import PROVING_RUNS, kernel_in, movements
+from baselines.files.reading import read_run, result_of
+from baselines.files.results import KERNEL_PARTS, KernelTimes
+from baselines.files.run_file import RunFileError
+from baselines.judging.judgement import Verdict
 from baselines.report.view import view_of
-from baselines.results import KERNEL_PARTS, KernelTimes
-from baselines.run_file import RunFileError
 from fixtures.gate.stored import Gate
 from fixtures.instance.handle import InstanceFailure
 from fixtures.machine.topology import Topology

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from baselines.__main__ import main
-from baselines.report.markdown import escaped, markdown
-from baselines.report.page import page
-from baselines.report.terminal import terminal
-from baselines.report.verdicts_json import document, verdicts_json
+from baselines.report.formats.markdown import escaped, markdown
+from baselines.report.formats.page import page
+from baselines.report.formats.terminal import terminal
+from baselines.report.formats.verdicts_json import document, verdicts_json
 from baselines.report.view import HEADS, View
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, run_folder, stats_of, view_of_runs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from baselines.report.figures.questions import figures_of
-from baselines.report.page import page
+from baselines.report.formats.page import page
 from tests.builders import view_of_runs
 from tests.chromium import DESKTOP, PHONE, browser, program
 from tests.test_report_figures import EVERYTHING

@@ -14,7 +14,7 @@ import pytest
 from baselines.report.figures.draw import HEXES, draw, drawing
 from baselines.report.figures.questions import QUESTIONS, figures_of
 from baselines.report.figures.values import MOST_PANELS, MOST_ROWS, MOST_SERIES, Figure
-from baselines.report.page import page
+from baselines.report.formats.page import page
 from baselines.report.view import View
 from fixtures.asked.matrix import QUESTIONS as MEASURED
 from tests.builders import ONE, answer, benchmark, run_folder, view_of_runs
@@ -262,7 +262,7 @@ def test_numbers_that_are_none_break_nothing(value: str, tmp_path: Path) -> None
 
 
 def _view(folder: Path) -> View:
-    from baselines.compare import compare
+    from baselines.comparing.comparison import compare
     from baselines.report.view import view_of
 
     return view_of(compare(folder, [], folder / "no store", demand_baseline=False))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from baselines.__main__ import main
-from baselines.judgement import Judgement, Verdict
-from baselines.report.markdown import escaped, markdown
-from baselines.report.summary import LIMIT_BYTES, append_summary
+from baselines.judging.judgement import Judgement, Verdict
+from baselines.report.formats.markdown import escaped, markdown
+from baselines.report.formats.summary import LIMIT_BYTES, append_summary
 from baselines.report.view import HEADS
 from tests.builders import ONE, benchmark, run_folder, view_of_runs
 

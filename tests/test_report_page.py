@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.report.page import MOST_STRIPS, page
+from baselines.report.formats.page import MOST_STRIPS, page
 from baselines.report.strip import HEIGHT, WIDTH, strip_of
 from baselines.report.view import HEADS
 from tests.builders import ONE, TWO, benchmark, view_of_runs

@@ -8,9 +8,9 @@ import statistics
 import numpy as np
 import pytest
 
-from baselines.judgement import History, Policy
-from baselines.moderation import squeeze
-from baselines.spread import (
+from baselines.judging.judgement import History, Policy
+from baselines.judging.moderation import squeeze
+from baselines.judging.spread import (
     MEDIAN_VARIANCE,
     Difference,
     Spread,

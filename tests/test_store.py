@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from baselines.reading import read_run
-from baselines.run_file import RunFileError
-from baselines.store import KEPT_ROUNDS, KEPT_RUNS, accepted_runs, folder_name, locked, pasts, recent_runs, thinned
+from baselines.files.reading import read_run
+from baselines.files.run_file import RunFileError
+from baselines.files.store import KEPT_ROUNDS, KEPT_RUNS, accepted_runs, folder_name, locked, pasts, recent_runs, thinned
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, run_content
 from tests.suite import REPOSITORY
 
@@ -353,7 +353,7 @@ def test_a_file_of_another_machine_or_model(checkout: Checkout) -> None:
 STOPPED_ACCEPT = """
 import os, sys, time
 from pathlib import Path
-import baselines.store
+import baselines.files.store
 from baselines.__main__ import main
 
 where, nth, *arguments = sys.argv[1:]

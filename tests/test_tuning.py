@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from baselines.tuning import KNOBS as RECOMMENDED_KNOBS
-from baselines.tuning import tuning_in_code, tuning_variables
+from baselines.deploying.tuning_variables import KNOBS as RECOMMENDED_KNOBS
+from baselines.deploying.tuning_variables import tuning_in_code, tuning_variables
 from fixtures.asked import matrix
 from fixtures.asked.configuration import Configuration
 from fixtures.asked.matrix import PRESETS, QUESTIONS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from baselines.results import Run
-from baselines.wording import one_line
+from baselines.files.results import Run
+from baselines.judging.wording import one_line
 
 LEADING: Final = ("torch", "tensorflow", "onnxruntime", "openvino", "transformers", "keras-hub", "numpy")
 """Packages that every reader wants to know of."""

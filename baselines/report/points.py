@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from baselines.compare import Comparison
-from baselines.promise import Promise, Reach, reaches
-from baselines.reading import is_number, mapping
-from baselines.results import Result
-from baselines.wording import one_line
+from baselines.comparing.comparison import Comparison
+from baselines.deploying.promise import Promise, Reach, reaches
+from baselines.files.reading import is_number, mapping
+from baselines.files.results import Result
+from baselines.judging.wording import one_line
 
 PLAIN: Final = "fp32"
 TAILS: Final = ("p99", "p90", "max")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.message import value_text
+from baselines.comparing.message import value_text
 from baselines.report.view import Row
 
 WIDTH: Final = 180

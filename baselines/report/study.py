@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from baselines.files.results import Run
 from baselines.report.claims import Answer, Case, Claim, Compared, above, answer_of, measured, numbers, within
 from baselines.report.figures.shared import grouped
 from baselines.report.points import PLAIN, Point, asked
 from baselines.report.unmeasured import why_not
-from baselines.results import Run
 
 LONG: Final = 256
 """Tokens from which on attention's share of the arithmetic can be seen."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from baselines.results import Run
-from baselines.wording import one_line
+from baselines.files.results import Run
+from baselines.judging.wording import one_line
 
 
 def why_not(run: Run, question: str) -> str:

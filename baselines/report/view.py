@@ -12,20 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.compare import JUDGED, WORST_FIRST, Comparison, order
-from baselines.differences import Change, differences
-from baselines.disturbance import disturbed_because
-from baselines.judgement import Against, Evidence, Judgement, Policy, Verdict
-from baselines.message import value_text
-from baselines.reference_kernel import kernel_in, movements
+from baselines.comparing.comparison import JUDGED, WORST_FIRST, Comparison, order
+from baselines.comparing.differences import Change, differences
+from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.message import value_text
+from baselines.comparing.reference_kernel import kernel_in, movements
+from baselines.files.results import Result, Run, judged_values
+from baselines.files.store import Past
+from baselines.judging.judgement import Against, Evidence, Judgement, Policy, Verdict
+from baselines.judging.spread import run_value
+from baselines.judging.wording import one_line, percent, shown
 from baselines.report.claims import Claim
-from baselines.report.duet import DuetSection, section_of
+from baselines.report.duet_section import DuetSection, section_of
 from baselines.report.points import Point, points_of
 from baselines.report.study import claims_of
-from baselines.results import Result, Run, judged_values
-from baselines.spread import run_value
-from baselines.store import Past
-from baselines.wording import one_line, percent, shown
 
 PLAIN: Final = frozenset({Verdict.PASSED, Verdict.NEW})
 """Verdicts that need no reason."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from baselines.judging.wording import three_digits
 from baselines.report.figures.shared import (
     axes_text,
     dot,
@@ -19,7 +20,6 @@ from baselines.report.figures.shared import (
 )
 from baselines.report.figures.values import MOST_ROWS, Dot, Figure, Panel, Series, Table, short
 from baselines.report.points import Point, number
-from baselines.wording import three_digits
 
 Looks = Mapping[str, tuple[str, int]]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.command_line import cpu_list
+from baselines.deploying.command_line import cpu_list
 from baselines.report.figures.shared import axes_text, grouped, left_out, spread_over
 from baselines.report.figures.values import COLOURS, MOST_ROWS, Band, Figure, Panel, Series, Table, short
 from baselines.report.points import Point, Worker

@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from baselines.files.run_file import RunFileError
 from baselines.report.figures.svg import for_page
 from baselines.report.figures.values import Panel, Series, short
-from baselines.run_file import RunFileError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from baselines.judgement import Verdict
-from baselines.message import value_text
+from baselines.comparing.message import value_text
+from baselines.judging.judgement import Verdict
 from baselines.report.figures.shared import unit_of, wide
 from baselines.report.figures.values import MOST_PANELS, Dot, Figure, Panel, Series, Table, short
 from baselines.report.view import Row, own_value

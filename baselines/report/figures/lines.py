@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from baselines.promise import Promise
+from baselines.deploying.promise import Promise
+from baselines.judging.wording import three_digits
 from baselines.report.figures.shared import (
     dot,
     grouped,
@@ -21,7 +22,6 @@ from baselines.report.figures.shared import (
 )
 from baselines.report.figures.values import MOST_SERIES, Dot, Figure, Panel, Series, Table
 from baselines.report.points import Point
-from baselines.wording import three_digits
 
 Looks = Mapping[str, tuple[str, int]]
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from baselines.promise import Promise
+from baselines.deploying.promise import Promise
+from baselines.judging.wording import duration_text, three_digits
 from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, Series
 from baselines.report.points import Point
-from baselines.wording import duration_text, three_digits
 
 UNITS: Final = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
 WIDE: Final = 4.0

@@ -1,0 +1,182 @@
+"""`python -m baselines recommend [RUN]`: what to run, from what was measured, and what it promises and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.deploying.command_line import command_lines, in_code
+from baselines.deploying.dispatch_plan import plan_of, write_plan
+from baselines.deploying.promise import LEVEL, Promise, reaches
+from baselines.deploying.recommendation import Candidate, Recommendation, recommendations
+from baselines.files.reading import read_with_content, run_path
+from baselines.files.results import Run
+from baselines.files.run_file import RunFileError
+from baselines.files.store import MACHINES, accepted_runs, pasts
+from baselines.judging.judgement import Policy
+from baselines.judging.wording import duration_text, one_line, shown, three_digits
+
+_NAMED: Final = 3  # others that a line names
+_LINES: Final = 8  # command lines that are spelt out
+_KNOWN: Final = {"backend", "precision", "threads", "cpus", "memory_policy", "memory_nodes"}
+
+
+def recommend(run: Path | None, *, price: float | None = None, plan: Path | None = None, machines: Path = MACHINES) -> str:
+    """The best configuration of every problem size of a run.
+
+    Args:
+        run: its file or folder; None for the newest.
+        price: of an hour of the whole machine, in any currency; None for no costs.
+        plan: where to write a plan for smart dispatching; None for none.
+        machines: the store, whose accepted runs say how far runs lie apart.
+
+    Raises:
+        RunFileError: it cannot be read, this suite did not write it, or it holds nothing to recommend from.
+    """
+    read, content = read_with_content(run_path(run))
+    if not read.ours:
+        raise RunFileError(f"{read.path}: not a run of this suite: it does not say what was configured")
+    if not read.results:
+        raise RunFileError(f"{read.path}: it holds no benchmark: there is nothing to recommend from")
+    results = list(zip(read.results, content["benchmarks"], strict=True))
+    physical = read.machine_hard.get("physical_cores")
+    cores = physical if isinstance(physical, int) and physical > 0 else None
+    past = pasts(accepted_runs(read.machine_id, read.model, machines)) if read.machine_id and read.model else {}
+    found = recommendations(results, reaches(read.by_key, past), cores)
+    if not found:
+        raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
+    lines = list(head(read, found))
+    for one in found:
+        lines += ["", *section(one, price, cores)]
+    if plan is not None:
+        write_plan(made := plan_of(results, read.name), plan)
+        lines += ["", *plan_lines(made, plan)]
+    return "\n".join(map(one_line, lines))
+
+
+def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
+    """Which run it is, and what its intervals are."""
+    when = run.datetime.strftime("%Y-%m-%d %H:%M UTC") if run.datetime else "at an unknown time"
+    yield f"{run.model} on {run.machine_id}, measured {when} in {shown(run.path)}"
+    seen = [candidate.accepted_runs for one in found for candidate in (one.fastest, one.most) if candidate]
+    yield f"In brackets: where {LEVEL:.0%} of new runs lie,"
+    if min(seen):
+        yield f"by the spread of {min(seen)} or more accepted runs of this machine and model."
+    else:
+        policy = Policy()
+        apart = f"{policy.prior_run_sd:.1%} apart"
+        yield f"if runs lie {apart}, which is assumed until {policy.enough_runs} accepted runs say it."
+
+
+def section(one: Recommendation, price: float | None, cores: int | None) -> Iterable[str]:
+    """What is said of one problem size."""
+    yield f"batch {one.batch_size}, sequence {one.sequence_length}"
+    yield f"  latency     {promise_text(one.fastest.latency, duration_text)}"
+    yield from how(one.fastest, one.as_fast, one.batch_size)
+    if one.most is not None and one.most.throughput is not None:
+        yield f"  throughput  {promise_text(one.most.throughput, samples_text)}"
+        if one.most is one.fastest:
+            yield "              the same configuration"
+        else:
+            yield from how(one.most, one.as_much, one.batch_size)
+    if price is not None:
+        yield from costs(one, price, cores)
+
+
+def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int) -> Iterable[str]:
+    """A configuration, what cannot be told apart from it, and how to run it."""
+    margin = " " * 14
+    yield f"{margin}{configuration_text(candidate)}"
+    if others:
+        texts = [text for text in dict.fromkeys(map(configuration_text, others)) if text != configuration_text(candidate)]
+        more = f"; and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+        if texts:
+            yield f"{margin}not told apart by the intervals: {'; '.join(texts[:_NAMED])}{more}"
+    if (share := candidate.result.share_of_limit) is not None:
+        yield f"{margin}{share:.0%} of what its CPUs reach on a large matrix product"
+    lines = command_lines(candidate.result.configuration, candidate.instances)
+    for line in lines[:_LINES]:
+        yield f"{margin}$ {line}"
+    if len(lines) > _LINES:
+        yield f"{margin}and {len(lines) - _LINES} more, on the CPUs of per_instance"
+    if len(lines) > 1:
+        yield f"{margin}each with {batch_size // len(lines)} of the {batch_size} samples"
+    if code := in_code(candidate.result.configuration):
+        yield f"{margin}in the program: {code}"
+
+
+def configuration_text(candidate: Candidate) -> str:
+    """`onnxruntime fp32, 2 threads, 1 instance`; whatever else is not as it comes."""
+    words = candidate.result.configuration
+    threads = words.get("threads")
+    count = len(candidate.instances)
+    parts = [
+        f"{words.get('backend')} {words.get('precision')}",
+        "default threads" if threads is None else f"{threads} thread{'s' * (threads != 1)}",
+        f"{count} instance{'s' * (count != 1)}",
+    ]
+    if words.get("memory_nodes"):
+        parts.append(f"memory {words.get('memory_policy')} on nodes {words['memory_nodes']}")
+    parts += [f"{name} {value}" for name, value in words.items() if name not in _KNOWN and value not in (None, "default")]
+    return ", ".join(parts)
+
+
+def costs(one: Recommendation, price: float, cores: int | None) -> Iterable[str]:
+    """What a million samples cost: of the configuration with the highest throughput, and per core.
+
+    price / 3600 / throughput x 10^6. The second line is the study's claim: whoever needs 8 of 48 cores and can rent 8 at the
+    same price per core pays a sixth.
+    """
+    if one.most is None or one.most.throughput is None:
+        yield "  cost        unknown: the run does not say what the throughput was"
+        return
+    whole = cost_per_million(price, one.most.throughput)
+    yield f"  cost        {cost_text(whole)} per million samples"
+    reference = one.pytorch.throughput if one.pytorch else None
+    usual = cost_per_million(price, reference) if reference else None
+    if usual:
+        ratio = three_digits(usual.value / whole.value)
+        yield f"              PyTorch out of the box: {cost_text(usual)}, {ratio} times as much"
+    else:
+        yield "              PyTorch out of the box was not measured at this problem size"
+    cheapest = one.cheapest
+    if cheapest and cheapest.throughput and cores and cheapest.cores and cheapest.cores < cores:
+        part = cost_per_million(price * cheapest.cores / cores, cheapest.throughput)
+        yield f"              {cost_text(part)} on {cheapest.cores} of {cores} cores at the same price per core:"
+        yield f"              {configuration_text(cheapest)}"
+        if usual:
+            ratio = three_digits(usual.value / part.value)
+            yield f"              PyTorch out of the box on all of them: {ratio} times as much"
+
+
+def cost_per_million(price: float, throughput: Promise) -> Promise:
+    """What a million samples cost, with the throughput's interval: the other way round."""
+    cost, low, high = (1e6 * price / 3600 / one for one in (throughput.value, throughput.high, throughput.low))
+    return Promise(value=cost, low=low, high=high)
+
+
+def cost_text(cost: Promise) -> str:
+    """`0.331 (0.321 to 0.342)`."""
+    return f"{three_digits(cost.value)} ({three_digits(cost.low)} to {three_digits(cost.high)})"
+
+
+def promise_text(promise: Promise, unit: Any) -> str:
+    """`25.1 ms (24.0 ms to 26.2 ms)`."""
+    return f"{unit(promise.value)} ({unit(promise.low)} to {unit(promise.high)})"
+
+
+def samples_text(value: float) -> str:
+    """`120 samples/s`."""
+    return f"{three_digits(value)} samples/s"
+
+
+def plan_lines(plan: Mapping[str, Any], path: Path) -> Iterable[str]:
+    """What the plan says, and how to measure it."""
+    made = plan["made_from"]
+    yield f"dispatch plan for {made['backend']} {made['precision']}, requests by length {made['requests_by_length']}"
+    for pool in plan["pools"]:
+        lengths = ", ".join(map(str, pool["lengths"]))
+        yield f"  up to {lengths} tokens: {pool['share']:.0%} of the cores, instances of {pool['threads']} thread(s)"
+    yield f"  written  {shown(path)}"
+    yield f"  $ pytest benchmarks/test_smart_dispatching.py --benchmark-only --dispatch-plan {shown(path)}"

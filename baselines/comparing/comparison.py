@@ -1,0 +1,171 @@
+"""`python -m baselines compare RUN [BASELINE ...]`: the first is judged, the others are its baseline, or else the store is.
+
+Reads files of pytest-benchmark, also of other projects. judging/stored.py says the verdicts, report/ prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.comparing.confirmation import SUITE, abide_by, confirmation_of, suite_abides_by
+from baselines.comparing.differences import identity_differences
+from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.reference_kernel import comparable, told
+from baselines.files.reading import read_run, read_with_content, run_path
+from baselines.files.results import Result, Run
+from baselines.files.run_file import RunFileError
+from baselines.files.store import Past, accepted_runs, pasts
+from baselines.judging.judgement import Judgement, Policy, SuiteShift, Verdict
+from baselines.judging.stored import judge_run, suite_shift
+from baselines.judging.wording import shown
+
+WORST_FIRST: Final = (
+    Verdict.REGRESSED,
+    Verdict.MISSING,
+    Verdict.INCOMPARABLE,
+    Verdict.INCONCLUSIVE,
+    Verdict.NEW,
+    Verdict.IMPROVED,
+    Verdict.PASSED,
+)
+FAILING: Final = frozenset({Verdict.REGRESSED, Verdict.MISSING})
+JUDGED: Final = frozenset({Verdict.PASSED, Verdict.REGRESSED, Verdict.IMPROVED, Verdict.INCONCLUSIVE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A run judged against a baseline."""
+
+    run: Run
+    baseline: tuple[Run, ...]
+    """Oldest first; empty when there was none and none was demanded."""
+    past: Mapping[str, Past]
+    """What the baseline says of each of its benchmarks, by key."""
+    judgements: Mapping[str, tuple[Result, Judgement]]
+    """By key; the result is the run's own, of what is missing the baseline's newest."""
+    records: Mapping[str, Mapping[str, Any]]
+    """By key, the run's benchmarks as they stand in its file: more than is judged."""
+    shift: SuiteShift
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0: nothing regressed and something was judged; 1: regressed or missing; 2: nothing to compare, or `strict`."""
+        verdicts = {judgement.verdict for _, judgement in self.judgements.values()}
+        if verdicts & FAILING or self.shift.verdict is Verdict.REGRESSED:
+            return 1
+        if not verdicts & JUDGED or (strict and Verdict.INCONCLUSIVE in verdicts):
+            return 2
+        return 0
+
+
+def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
+    """The worst verdict first, within it the largest ratio."""
+    result, judgement = pair
+    return (WORST_FIRST.index(judgement.verdict), -(judgement.ratio or 0.0), result.fullname)
+
+
+def compare(
+    run: Path | None, baseline: Sequence[Path], machines: Path, *, demand_baseline: bool = True, confirmed: bool = True
+) -> Comparison:
+    """Judges a run.
+
+    What the run said of itself while it ran, against the same accepted runs, stands: it could measure suspects again. For
+    the rest the judge is asked now, with what is in the files; a disturbed launch convicts nobody.
+
+    Args:
+        run: its file or folder; None for the newest.
+        baseline: files or folders of the runs to judge against; none for the accepted ones of its machine and model.
+        machines: the store.
+        confirmed: whether what `python -m baselines confirm` found of this run is abided by.
+        demand_baseline: whether it is an error to have nothing to judge against; otherwise all benchmarks are new.
+
+    Raises:
+        RunFileError: a file cannot be read, or there is nothing to judge against.
+    """
+    judged, content = read_with_content(run_path(run))
+    if baseline:
+        runs = sorted((read_run(run_path(path)) for path in baseline), key=lambda one: str(one.datetime))
+        past = {key: past_in(runs, key) for key in {key: None for one in runs for key in one.by_key}}
+    elif judged.machine_id is None or judged.model is None:
+        runs, past = [], {}
+        if demand_baseline:
+            raise RunFileError(f"{judged.path}: it names no machine and model; name its baseline: compare RUN BASELINE ...")
+    else:
+        runs = accepted_runs(judged.machine_id, judged.model, machines)
+        past = pasts(runs)
+    if not past and baseline:
+        raise RunFileError(f"{judged.path}: the named baseline holds no benchmark: {', '.join(map(shown, baseline))}")
+    if not past and demand_baseline:
+        raise RunFileError(
+            f"{judged.path}: no accepted run of {judged.model} on {judged.machine_id} in {shown(machines)}; accept one, or "
+            "name the baseline: python -m baselines compare RUN BASELINE ..."
+        )
+    measured, histories, parts = comparable(judged.by_key, past)
+    judgements = judge_run(
+        measured,
+        histories,
+        Policy(),
+        expected=expected_of(judged, past, everything=bool(baseline)),
+        incomparable=incomparable_in(judged, past),
+    )
+    said = {} if baseline else judged.judgements_against(runs)
+    for key, result in judged.by_key.items():
+        if result.fullname in said:
+            judgements[key] = said[result.fullname]
+        elif judgements[key].verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
+            reason = f"{judgements[key].reason}; but it was disturbed: {why}"
+            judgements[key] = replace(judgements[key], verdict=Verdict.INCONCLUSIVE, reason=reason)
+        if result.fullname not in said and judgements[key].ratio is not None:
+            judgements[key] = told(judgements[key], parts.get(key))
+    found = confirmation_of(judged) if confirmed and not baseline else {}
+    for key, result in judged.by_key.items():
+        judgements[key] = abide_by(judgements[key], found.get(result.fullname))
+    known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
+    return Comparison(
+        run=judged,
+        baseline=tuple(runs),
+        past=past,
+        judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
+        records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
+        shift=suite_abides_by(suite_shift(measured, histories, Policy()), found.get(SUITE)),
+    )
+
+
+def past_in(runs: Sequence[Run], key: str) -> Past:
+    """The past of a benchmark in runs that were named, whether accepted or not."""
+    holders = tuple(run for run in runs if key in run.by_key)
+    return Past(runs=holders, recent=tuple(run.by_key[key] for run in holders), anchor=None)
+
+
+def incomparable_in(run: Run, past: Mapping[str, Past]) -> dict[str, str]:
+    """Measured benchmarks whose node id the baseline has as another benchmark, and in what they differ."""
+    by_name = {one.recent[-1].fullname: one.recent[-1] for one in past.values()}
+    return {
+        key: f"the accepted one is another: {'; '.join(identity_differences(by_name[result.fullname], result))}"
+        for key, result in run.by_key.items()
+        if key not in past and result.fullname in by_name
+    }
+
+
+def expected_of(run: Run, past: Mapping[str, Past], *, everything: bool) -> dict[str, str]:
+    """Benchmarks of the baseline that the run should have, and what became of them.
+
+    Named baselines are expected whole. Of the store, what the run itself failed or skipped, and what its own gate missed:
+    only the run knew which axes it was given.
+    """
+    names = {result.fullname for result in run.results}
+    expected = {}
+    for key, one in past.items():
+        name = one.recent[-1].fullname
+        if name in names or name in run.not_reached:
+            continue
+        how = run.not_measured.get(name)
+        if how is not None:
+            expected[key] = f"{how.get('outcome')}: {how.get('reason')}"
+        elif name in run.missing:
+            expected[key] = run.missing[name]
+        elif everything and not run.partial:
+            expected[key] = "not in this run"
+    return expected

@@ -1,0 +1,88 @@
+"""What differs between two runs, and between two results of one name, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from baselines.files.results import Result, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that is not the same on both sides."""
+
+    what: str
+    before: str | None
+    """None: it was not there."""
+    after: str | None
+    """None: it is not there any more."""
+
+    @property
+    def text(self) -> str:
+        """`torch 2.13.0 -> 2.14.1`."""
+        if self.after is None:
+            return f"{self.what} {self.before} removed"
+        if self.before is None:
+            return f"{self.what} {self.after} added"
+        return f"{self.what} {self.before} -> {self.after}"
+
+
+def differences(before: Run, after: Run) -> list[Change]:
+    """All that is not the same around two runs: the machine first, then the environment."""
+    return _machine(before, after) + _environment(before, after)
+
+
+def environment_differences(before: Run, after: Run) -> list[str]:
+    """What changed around the benchmarks, `torch 2.13.0 -> 2.14.1`: packages first, then the soft part of the machine."""
+    return [change.text for change in _environment(before, after)]
+
+
+def identity_differences(before: Result, after: Result) -> list[str]:
+    """Why two results of one node id are incomparable: `configuration.cpus [0] -> [1]`; empty when they are not."""
+    return [change.text for change in _changes(_flat(before.identity), _flat(after.identity))]
+
+
+def _machine(before: Run, after: Run) -> list[Change]:
+    if before.machine_id is None or after.machine_id is None:  # files of other projects name none
+        return []
+    if before.machine_id == after.machine_id:
+        return []
+    machine = Change(what="machine", before=before.machine_id, after=after.machine_id)
+    return [machine, *_changes(*_of_both(before.machine_hard, after.machine_hard))]
+
+
+def _environment(before: Run, after: Run) -> list[Change]:
+    """Only what both files speak of is compared: a file that says nothing of packages has lost none."""
+    packages = _changes(before.packages, after.packages) if before.packages and after.packages else []
+    return packages + _changes(*_of_both(before.machine_soft, after.machine_soft))
+
+
+def _of_both(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    both = sorted(before.keys() & after.keys())
+    return {key: before[key] for key in both}, {key: after[key] for key in both}
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    return [
+        Change(
+            what=key,
+            before=_shown(before[key]) if key in before else None,
+            after=_shown(after[key]) if key in after else None,
+        )
+        for key in dict.fromkeys([*before, *after])
+        if key not in before or key not in after or before[key] != after[key]
+    ]
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in identity.items():
+        flat |= {f"{key}.{inner}": what for inner, what in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

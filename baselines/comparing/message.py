@@ -1,0 +1,73 @@
+"""A verdict in words: what happened, by how much, how sure, against what, and what to type next. Values in, lines out."""
+
+from __future__ import annotations
+
+import shlex
+
+from baselines.files.results import Result
+from baselines.files.store import Past
+from baselines.judging.judgement import Against, Evidence, Judgement
+from baselines.judging.wording import duration_text, percent, three_digits
+
+
+def verdict_line(result: Result, judgement: Judgement) -> str:
+    """One line: verdict, benchmark, both numbers, change, interval, and what it rests on."""
+    words = [judgement.verdict.value.upper(), f"{result.id}:"]
+    if judgement.ratio is None or judgement.interval is None:
+        return " ".join([*words, judgement.reason])
+    low, high = judgement.interval
+    words += [f"{percent(judgement.ratio)} [{percent(low)}, {percent(high)}]"]
+    return " ".join([*words, f"({judgement.reason})"])
+
+
+def regression_lines(result: Result, past: Past | None, judgement: Judgement, *, run: str, model: str) -> list[str]:
+    """The message of a red test.
+
+    Args:
+        result: what the run measured first.
+        past: the accepted runs of this benchmark.
+        judgement: `regressed`, with its numbers.
+        run: the folder of the run, as one would type it.
+        model: what `--model` was.
+    """
+    ratio, interval = judgement.ratio or 1.0, judgement.interval or (1.0, 1.0)
+    # Several launches stand behind the judged value: what it compares is the ratio, and the baseline's own number.
+    before = baseline_value(past) if past is not None else None
+    numbers = ""
+    if before is not None:
+        after = before / ratio if result.by_throughput else before * ratio
+        numbers = f" {result.quantity} {value_text(result, after)}, baseline {value_text(result, before)},"
+    limit = "" if judgement.limit is None else f" (red above {percent(1 + judgement.limit)})"
+    sure = "" if judgement.p_value is None else f"p = {judgement.p_value:.1e}, one of {judgement.comparisons} comparisons; "
+    fresh = "fresh launches" if judgement.evidence is Evidence.CONFIRMED else "launches of this run"
+    pytest = ["pytest", result.fullname, "--benchmark-only", "--model", model]
+    accept = ["python", "-m", "baselines", "accept", run, "--only", result.id, "--accept-regression", "--anchor"]
+    accept += ["--reason", "..."]
+    return [
+        f"REGRESSED {result.id}:{numbers} {percent(ratio)} [{percent(interval[0])}, {percent(interval[1])}]{limit}",
+        f"  sure      {sure}{judgement.launches} {fresh} against {judgement.runs} accepted runs",
+        *([f"  baseline  {baseline_text(past, judgement)}"] if past is not None else []),
+        f"  rerun     {shlex.join(pytest)}",
+        f"  accept    {shlex.join(accept)}",
+    ]
+
+
+def baseline_value(past: Past) -> float:
+    """The judged quantity of the accepted runs in its own unit: their median."""
+    values = sorted(result.value for result in past.recent)
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] * values[middle]) ** 0.5
+
+
+def value_text(result: Result, value: float) -> str:
+    """A value of the judged quantity with its unit."""
+    return f"{three_digits(value)} samples/s" if result.by_throughput else duration_text(value)
+
+
+def baseline_text(past: Past, judgement: Judgement) -> str:
+    """Which accepted run is the newest of those compared with, when it was accepted, and why."""
+    newest = past.runs[-1]
+    words = str(newest.path)
+    if newest.accepted is not None:
+        words += f', accepted {newest.accepted.accepted[:10]} at {newest.accepted.commit[:12]}: "{newest.accepted.reason}"'
+    return words + (" (against the anchor)" if judgement.against is Against.ANCHOR else "")

@@ -1,0 +1,235 @@
+"""Where a benchmark is compared as a ratio to the reference kernel: only where accepted runs prove that it helps.
+
+A benchmark's log value minus the kernel's of the same launch loses what both share, the machine's mood, and gains what the
+kernel alone does. So for each backend the accepted runs decide:
+
+    benchmarks count whose accepted runs, PROVING_RUNS at least, all carry the same kernel (equal identity), and
+    with every one of the runs left out in turn, the sum of squares about each benchmark's own mean, summed over the
+    backend's benchmarks, is with the ratio at most PROVEN times what it is without.
+
+Of two parts of the kernel that are proven the one with the smaller sum is taken. Leaving each run out keeps one lucky or
+one wild run from deciding; PROVEN is so far below 1 that taking the smaller of noisy sums makes no spread look too small.
+docs/verdicts.md says it in prose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean, median, quantiles
+from typing import Final
+
+from baselines.files.results import KERNEL_PARTS, Result, judged_values
+from baselines.files.store import Past
+from baselines.judging.judgement import History, Judgement
+from baselines.judging.spread import run_value
+from baselines.judging.wording import duration_text
+
+PROVING_RUNS: Final = 5
+PROVEN: Final = 0.7
+MOVED_LIMIT: Final = 0.25
+"""A run in which the kernel's slow turns (upper quartile) take longer than its quick ones (lower) by more is unstable."""
+LEAST_TURNS: Final = 10
+"""Turns below which nothing is said of the machine's steadiness: quartiles of fewer are nearly single turns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What accepted runs say of one part of the kernel beside one backend's benchmarks."""
+
+    backend: str
+    part: str
+    runs: int
+    benchmarks: int
+    alone_sd: float
+    """Pooled standard deviation between runs of the benchmarks' log values."""
+    ratio_sd: float
+    """The same of their ratio to the kernel."""
+    proven: bool
+
+    def __str__(self) -> str:
+        what = f"{self.ratio_sd:.1%} between runs as a ratio to {self.part}, {self.alone_sd:.1%} without"
+        return f"{self.backend}: {what}{'' if self.proven else ', so not used'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """What accepted runs say of the kernel."""
+
+    proofs: tuple[Proof, ...] = ()
+    """Per backend that could be tested, of the part that is used or else came nearest."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """By benchmark key, the part that its values are divided by."""
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """By the same keys, which kernel it was."""
+
+    def part_for(self, result: Result) -> str | None:
+        """The part that a measured result is divided by; None: its times are compared as they are."""
+        part = self.parts.get(result.key)
+        return part if part is not None and identity_of([result]) == self.identities[result.key] else None
+
+
+def kernel_in(past: Mapping[str, Past]) -> Kernel:
+    """For each backend whether, and by which part, its benchmarks are compared as ratios to the kernel.
+
+    Args:
+        past: the accepted runs, by benchmark key.
+    """
+    chosen = {
+        backend: min(proofs, key=lambda one: (not one.proven, one.ratio_sd)) for backend, proofs in proofs_of(past).items()
+    }
+    identities = tested(past)
+    parts = {}
+    for key in identities:
+        proof = chosen[backend_of(past[key])]
+        if proof.proven:
+            parts[key] = proof.part
+    return Kernel(proofs=tuple(chosen.values()), parts=parts, identities=identities)
+
+
+def proofs_of(past: Mapping[str, Past]) -> dict[str, list[Proof]]:
+    """By backend, what the accepted runs say of each part of the kernel; backends without enough runs are left out."""
+    by_backend: dict[str, list[Past]] = {}
+    for key in tested(past):
+        by_backend.setdefault(backend_of(past[key]), []).append(past[key])
+
+    def values(part: str | None, pasts: Sequence[Past]) -> list[list[float]]:
+        return [[run_value(judged_values(result, part)) for result in one.recent] for one in pasts]
+
+    return {
+        backend: [proof_of(backend, part, values(None, pasts), values(part, pasts)) for part in KERNEL_PARTS]
+        for backend, pasts in sorted(by_backend.items())
+    }
+
+
+def tested(past: Mapping[str, Past]) -> dict[str, str]:
+    """By key of the benchmarks whose accepted runs all carry one kernel, and are enough: which one."""
+    found = {}
+    for key, one in past.items():
+        identity = identity_of([*one.recent, *([] if one.anchor is None else [one.anchor])])
+        if identity is not None and len(one.recent) >= PROVING_RUNS:
+            found[key] = identity
+    return found
+
+
+def backend_of(past: Past) -> str:
+    """Whose benchmark it is."""
+    return str(past.recent[-1].configuration.get("backend"))
+
+
+def proof_of(backend: str, part: str, alone: Sequence[Sequence[float]], ratio: Sequence[Sequence[float]]) -> Proof:
+    """What accepted runs say of one part of the kernel.
+
+    Args:
+        backend: whose benchmarks they are.
+        part: of the kernel.
+        alone: per benchmark its log values, a number per run, oldest first.
+        ratio: the same with the kernel's log seconds taken off. Benchmarks may have different numbers of runs; the newest
+            are those that are left out together.
+    """
+    most = max(map(len, alone))
+    freedom = sum(len(values) - 1 for values in alone)
+    proven = True
+    for left_out in range(1, most + 1):
+        kept_alone, kept_ratio = (
+            math.fsum(squares(without(values, left_out)) for values in values_of) for values_of in (alone, ratio)
+        )
+        proven = proven and kept_ratio <= PROVEN * kept_alone
+    alone_sd, ratio_sd = (
+        math.sqrt(math.fsum(map(squares, values_of)) / freedom) if freedom else 0.0 for values_of in (alone, ratio)
+    )
+    return Proof(
+        backend=backend,
+        part=part,
+        runs=most,
+        benchmarks=len(alone),
+        alone_sd=alone_sd,
+        ratio_sd=ratio_sd,
+        proven=proven and alone_sd > 0,
+    )
+
+
+def without(values: Sequence[float], newest: int) -> list[float]:
+    """All but the value that is so many from the end, 1 being the last."""
+    return [value for place, value in enumerate(values) if place != len(values) - newest]
+
+
+def squares(values: Sequence[float]) -> float:
+    """Their sum of squares about their mean."""
+    centre = fmean(values)
+    return math.fsum((value - centre) ** 2 for value in values)
+
+
+def identity_of(results: Iterable[Result]) -> str | None:
+    """The one kernel that every launch of results carries; None where one carries none, or they differ."""
+    found = {None if launch.kernel is None else launch.kernel.identity for result in results for launch in result.launches}
+    return found.pop() if len(found) == 1 else None
+
+
+def comparable(
+    results: Mapping[str, Result], past: Mapping[str, Past]
+) -> tuple[dict[str, tuple[float, ...]], dict[str, History], dict[str, str]]:
+    """Log values of results and of the accepted runs in the same terms, and the part of the kernel for those divided by it.
+
+    Args:
+        results: of one run, by key.
+        past: the accepted runs, by key.
+    """
+    kernel = kernel_in(past)
+    parts = {key: part for key, result in results.items() if (part := kernel.part_for(result)) is not None}
+    measured = {key: judged_values(result, parts.get(key)) for key, result in results.items()}
+    return measured, {key: one.history(parts.get(key)) for key, one in past.items()}, parts
+
+
+def told(judgement: Judgement, part: str | None) -> Judgement:
+    """A judgement that says that it compares ratios to a part of the kernel; as it was for None."""
+    if part is None:
+        return judgement
+    return replace(
+        judgement, reference_kernel=part, reason=f"{judgement.reason}; as a ratio to the reference kernel ({part})"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """How steady the machine was in one run, by the kernel's own time on one number of CPUs."""
+
+    identity: str
+    part: str
+    turns: int
+    median_s: float
+    moved: float
+    """Upper over lower quartile of the turns, less 1."""
+
+    @property
+    def too_far(self) -> bool:
+        """Whether the run is unstable by it."""
+        return self.moved > MOVED_LIMIT
+
+    def __str__(self) -> str:
+        return f"{self.part} {duration_text(self.median_s)}, its slow turns {self.moved:.0%} above its quick ones"
+
+
+def movements(results: Iterable[Result]) -> list[Movement]:
+    """The kernel's own movement within a run, per kernel and part; empty where it ran too seldom, or not at all."""
+    turns: dict[str, list[Mapping[str, float]]] = {}
+    for result in results:
+        for launch in result.launches:
+            if launch.kernel is not None:
+                turns.setdefault(launch.kernel.identity, []).extend(launch.kernel.turns_s)
+    found = []
+    for identity, taken in turns.items():
+        for part in KERNEL_PARTS if len(taken) >= LEAST_TURNS else ():
+            values = [turn[part] for turn in taken]
+            lower, _, upper = quantiles(values, n=4)
+            found.append(
+                Movement(
+                    identity=identity,
+                    part=part,
+                    turns=len(values),
+                    median_s=median(values),
+                    moved=upper / lower - 1,
+                )
+            )
+    return found

@@ -1,0 +1,90 @@
+"""The checkout that a baseline is committed to: its history is the baseline's history."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from baselines.files.run_file import RunFileError
+
+MEASURING: Final = ("benchmarks", "fixtures", "conftest.py")
+"""What of the repository takes part in a measurement."""
+_NAMED: Final = 3  # changed files that the message names
+_OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # they would point git elsewhere than `-C` says
+
+
+def clean_commit(machines: Path) -> str:
+    """The commit that is checked out where the store is, with nothing changed or untracked outside the store and runs/.
+
+    Raises:
+        RunFileError: it is no git checkout, or it has changes.
+    """
+    inside = next(folder for folder in (machines.absolute(), *machines.absolute().parents) if folder.is_dir())
+    try:
+        top = Path(_git(inside, "rev-parse", "--show-toplevel").rstrip("\n"))
+        commit = _git(inside, "rev-parse", "--verify", "HEAD").strip()
+        changed = _changed(top, machines, untracked="all")
+    except FileNotFoundError:
+        raise RunFileError(
+            "git is not installed, and its history is the baseline's; install it: apt-get install git"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunFileError(
+            f"{inside} is no git checkout with a commit, and git's history is the baseline's ({said}); "
+            "accept in the checkout: git clone"
+        ) from None
+    if changed:
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        raise RunFileError(
+            f"the checkout has changes outside the baseline ({', '.join(changed[:_NAMED])}{more}), so that no commit would "
+            f"say what was accepted; commit or stash them: git -C {top} status"
+        )
+    return commit
+
+
+def has_changes(machines: Path) -> bool | None:
+    """Whether tracked files outside the store and runs/ have changes; None when that is no git checkout."""
+    try:
+        top = Path(_git(machines.parent, "rev-parse", "--show-toplevel").rstrip("\n"))
+        return bool(_changed(top, machines, untracked="no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def code_changed(folder: Path, before: str | None, after: str | None) -> str | None:
+    """How what measures differs between two commits, in words; None where it does not.
+
+    Args:
+        folder: in the checkout.
+        before: a commit's hash, or None where it is not known.
+        after: the same.
+    """
+    if not before or not after:
+        return "it is not known which commits measured them"
+    try:
+        names = _git(folder, "diff", "--name-only", f"{before}..{after}", "--", *(f":(top){path}" for path in MEASURING))
+    except FileNotFoundError:
+        return "git is not installed, which could tell whether the code changed"
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return f"git cannot compare their code ({said}; in a shallow checkout: git fetch --unshallow)"
+    files = names.splitlines()
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f"the code changed since {before[:12]}: {', '.join(files[:_NAMED])}{more}" if files else None
+
+
+def _changed(top: Path, machines: Path, *, untracked: str) -> list[str]:
+    """Changed files of the checkout, apart from the store and runs/."""
+    store = os.path.relpath(machines.resolve(), top.resolve())
+    paths = [":(top)", ":(top,exclude)runs", f":(top,exclude){store}"]
+    status = _git(top, "status", "--porcelain", "-z", "--no-renames", f"--untracked-files={untracked}", "--", *paths)
+    return [entry[3:] for entry in status.split("\0") if entry]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout

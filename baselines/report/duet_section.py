@@ -1,0 +1,87 @@
+"""The section of a report about a duet: what changed from one environment to the other, overall and per benchmark.
+
+It says what the run said of itself; nothing is judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from baselines.comparing.duet_words import DuetRow, changes_of, numbers_text
+from baselines.files.results import Result, Run
+from baselines.judging.duet import Duet, LaunchPair
+from baselines.judging.judgement import Judgement
+from baselines.judging.wording import one_line
+
+HEADS: Final = ("verdict", "benchmark", "from reference to measured", "launch pairs", "reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuetSection:
+    """What every format shows; each text is one printable line."""
+
+    reference: str
+    """The other environment."""
+    changes: tuple[str, ...]
+    """A line per change of versions."""
+    rows: tuple[tuple[str, ...], ...]
+    """Under HEADS, in the order of the run."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in a line."""
+        return f"duet against {self.reference}"
+
+    @property
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        rows = [f"  {verdict.upper()} {label}: {numbers} ({reason})" for verdict, label, numbers, _, reason in self.rows]
+        return [self.title, *(f"  {change}" for change in self.changes), *rows]
+
+
+def section_of(run: Run) -> DuetSection | None:
+    """The section of a run; None where it was no duet, or its words are not those of this checkout."""
+    try:
+        rows = [_row(result) for result in run.results if result.duet]
+        references = dict.fromkeys(_reference(result.duet) for result in run.results if result.duet)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    if not rows:
+        return None
+    return DuetSection(
+        reference=one_line(", ".join(references)),
+        changes=tuple(change.line for change in changes_of(rows)),
+        rows=tuple(_cells(row) for row in rows),
+    )
+
+
+def _cells(row: DuetRow) -> tuple[str, ...]:
+    judgement = row.judgement
+    numbers = numbers_text(judgement.ratio, judgement.interval) or "none"
+    cells = (judgement.verdict.value, row.label, numbers, str(len(row.duet.launches)), judgement.reason)
+    return tuple(one_line(cell) for cell in cells)
+
+
+def _reference(words: Mapping[str, Any]) -> str:
+    reference = words["reference"]
+    return f"{reference['interpreter']}, Python {reference['python']}"
+
+
+def _row(result: Result) -> DuetRow:
+    words = result.duet
+    pairs = tuple(
+        LaunchPair(log_ratio=float(one["log_ratio"]), measured_first=one["order"] == "measured first")
+        for one in words["launches"]
+    )
+    backend = str(result.configuration.get("backend"))
+    configuration = f"{result.fullname.partition('::')[0]} {result.instances} {dict(result.configuration)}"
+    return DuetRow(
+        label=result.id,
+        fullname=result.fullname,
+        duet=Duet(backend=backend, configuration=configuration, launches=pairs),
+        judgement=Judgement.from_dict({**words, "launches": len(pairs)}),
+        reference_versions=words["reference"]["versions"],
+        versions=result.versions,
+    )

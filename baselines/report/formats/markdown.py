@@ -1,0 +1,142 @@
+"""A comparison as GitHub's Markdown: what needs a look, the reasons for it, and the rest folded away.
+
+Names and reasons come from files, so everything is escaped: nothing in them becomes a cell, a tag, an image or a mention.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from baselines.report.duet_section import HEADS as DUET_HEADS
+from baselines.report.duet_section import DuetSection
+from baselines.report.figures.values import short
+from baselines.report.view import HEADS, Row, View
+
+_ESCAPES: Final = str.maketrans(
+    {
+        **{one: f"\\{one}" for one in "\\`*[]~"},
+        # A table is cut at every | that has no backslash before it, and a backslash may stand before one: not here.
+        **{one: f"&#{ord(one)};" for one in "|$"},
+        "&": "&amp;",
+        "<": "&lt;",
+        "\u200b": "&#8203;",
+    }
+)
+_UNDERSCORE: Final = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # one inside a word emphasises nothing
+_LONGEST: Final = 400  # characters of an answer; a reason in it may quote what a backend printed
+_REFERENCE: Final = re.compile(r"[@#](?=\w)")
+
+
+def escaped(text: str) -> str:
+    """A printable line (see `wording.one_line`) so that it reads as it is, in a cell and after other words.
+
+    After `@` and `#` stands a space of no width: GitHub looks for mentions and issues when all escapes are resolved.
+    """
+    text = _REFERENCE.sub("\\g<0>\u200b", text).translate(_ESCAPES)
+    return _UNDERSCORE.sub(r"\\_", text)
+
+
+def markdown(view: View, *, limit: int | None = None) -> str:
+    """The text of report.md.
+
+    Args:
+        view: what to say.
+        limit: of its length in bytes as UTF-8. Rows that passed are left out first, then new ones, then claims, then
+            reasons, and a line says so. Rows that need a look never are: the text is longer where they alone are.
+    """
+    looked_at = [row for row in view.rows if row.needs_reason]
+    rest = [row for row in view.rows if not row.needs_reason]
+    reasons = [f"- **{row.judgement.verdict.value}** {escaped(row.label)}: {escaped(row.reason)}" for row in looked_at]
+    top, bottom = [*_top(view), *(["", *table(looked_at)] if looked_at else [])], _claims(view)
+    text = _joined(top, reasons, rest, view, bottom)
+    if limit is None or _size(text) <= limit:
+        return text
+    room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
+    if room < 0:
+        bottom = (
+            ["", "What the study claimed is left out: the summary has no room for it. It is in the report."]
+            if bottom
+            else []
+        )
+        room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
+    if room < 0:
+        reasons = [f"{len(reasons)} reasons were left out: the summary has no room for them. They are in the report."]
+        room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
+    lines = [_size(line) + 1 for line in table(rest)[2:]]
+    # The first row counts twice: that leaves room for the digits of the counts.
+    room -= _size(_joined([], [], rest[:1], view)) - _size(_joined([], [], [], view))
+    kept = 0
+    while kept < len(rest) and lines[kept] <= room:
+        room -= lines[kept]
+        kept += 1
+    return _joined(top, reasons, rest[:kept], view, bottom, cut=rest[kept:])
+
+
+def duet_lines(section: DuetSection) -> list[str]:
+    """The section of a duet: a line per change of versions, a row per benchmark."""
+    rows = [" | ".join([f"**{verdict}**", *map(escaped, cells)]) for verdict, *cells in section.rows]
+    heads = [" | ".join(DUET_HEADS), " | ".join([":--"] * len(DUET_HEADS))]
+    changes = [f"- {escaped(change)}" for change in section.changes]
+    return ["", f"### {escaped(section.title)}", "", *changes, "", *(f"| {line} |" for line in (*heads, *rows))]
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Heads, a line that says how columns are aligned, and a line per row."""
+    lines = [" | ".join(HEADS), " | ".join([":--", ":--"] + ["--:"] * (len(HEADS) - 2))]
+    lines += [" | ".join([f"**{row.cells[0]}**", *map(escaped, row.cells[1:])]) for row in rows]
+    return [f"| {line} |" for line in lines]
+
+
+def _top(view: View) -> list[str]:
+    lines = [f"## {view.headline}", ""]
+    lines += [f"- {word}: {escaped(text)}" for word, text in view.facts]
+    lines += [f"- **changed**: {escaped(change.text)}" for change in view.changes]
+    lines += [f"- **note**: {escaped(notice)}" for notice in view.notices]
+    return lines
+
+
+def _joined(
+    top: Sequence[str],
+    reasons: Sequence[str],
+    rest: Sequence[Row],
+    view: View,
+    bottom: Sequence[str] = (),
+    *,
+    cut: Sequence[Row] = (),
+) -> str:
+    lines = [*top]
+    if reasons:
+        lines += ["", *reasons]
+    if rest:
+        lines += ["", f"<details><summary>{_counted(rest)}</summary>", "", *table(rest), "", "</details>"]
+    if cut:
+        lines += ["", f"{_counted(cut)} left out: the summary has no room for these rows. They are in the report."]
+    lines += ["", f"Suite: {escaped(view.suite)}"]
+    lines += duet_lines(view.duet) if view.duet else []
+    lines += bottom
+    for what, command in view.next_steps:
+        lines += ["", f"{what.capitalize()}:", "", f"    {command}"]  # an indented block needs no fence to be kept out of
+    return "\n".join([*lines, ""])
+
+
+def _claims(view: View) -> list[str]:
+    """What the study claimed and what this run says: a line each."""
+    if not view.claims:
+        return []
+    lines = ["", "### What the study claimed, what this machine says", ""]
+    return lines + [
+        f"- {escaped(claim.statement)} **{claim.answer.value}**: {escaped(short(claim.why, _LONGEST))}"
+        for claim in view.claims
+    ]
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    counts = Counter(row.judgement.verdict.value for row in rows)
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
