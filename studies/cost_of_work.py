@@ -18,9 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from baselines.judging.middle import interquartile_mean, standard_error
-from fixtures.machine.affinity import thread_cpu_times_s
+from fixtures.machine.affinity import busy_threads, thread_cpu_times_s
 from fixtures.measurement.turns import TURN_S
-from fixtures.measurement.watch import busy_threads
 from fixtures.model.prepared import PreparationError, prepare_in_subprocess
 from fixtures.worker.hold import held
 from fixtures.worker.parity import read_case

@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fixtures.asked.options import DUET_LAUNCHES
-from fixtures.instance.handle import REPOSITORY
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparationError
+from fixtures.process.environment import REPOSITORY
 from studies import duet_tables
 from studies.error_rates import RUNS, StudyError, rounded
 from studies.extra_work import CHANGE, CHANGES, DRAWN, EAGER_ATTENTION, PLAN, SLOWED, WORK, drawn_plan, step_s
@@ -60,7 +60,7 @@ def load_on_one_core(wanted: bool) -> Iterator[None]:
     cpu = Topology.of_this_process().usable_cpus[-1]
     code = f"""
 import os
-from fixtures.machine.process import die_with
+from fixtures.process.ending import die_with
 die_with({os.getpid()})
 os.sched_setaffinity(0, [{cpu}])
 while True: pass

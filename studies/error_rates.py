@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from baselines.files.reading import read_run
 from baselines.files.results import Result, Run
-from fixtures.instance.handle import REPOSITORY
+from fixtures.process.environment import REPOSITORY
 from studies.extra_work import PLAN, benchmark_key, step_s
 from studies.peers import PEERS, call_slower, label
 

@@ -32,11 +32,12 @@ from typing import Any, Final
 from scipy import stats
 
 from fixtures.backends import BACKENDS, backend_class
-from fixtures.instance.handle import REPOSITORY, Instance, shell_environment
+from fixtures.instance.handle import Instance
 from fixtures.machine.affinity import granted
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel, prepare_in_subprocess
+from fixtures.process.environment import REPOSITORY, shell_environment
 
 SIZE: Final = "1x32"
 LIMITS: Final = {"onnxruntime": 0.01, "tensorflow_xla": 0.01, "pytorch": 0.02}

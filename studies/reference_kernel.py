@@ -29,7 +29,7 @@ from baselines.comparing.reference_kernel import MOVED_LIMIT, PROVING_RUNS, kern
 from baselines.files.reading import read_run
 from baselines.files.results import Run
 from baselines.files.store import KEPT_RUNS
-from fixtures.instance.handle import REPOSITORY
+from fixtures.process.environment import REPOSITORY
 from studies.error_rates import RUNS, StudyError, interval, rounded
 from studies.extra_work import PLAN, drawn_plan, step_s
 from studies.peers import PEERS, call_slower, label

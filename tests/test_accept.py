@@ -158,7 +158,7 @@ def test_a_neighbour_of_the_store_is_dirt(checkout: Checkout) -> None:
     """Only machines/ is left out, not what lies beside it, and only the runs/ at the top."""
     (checkout.folder / "baselines").mkdir()
     (checkout.folder / "baselines" / "judge.py").write_text("")
-    assert "(baselines/judging/stored.py)" in refused(checkout, checkout.run())[0]
+    assert "(baselines/judge.py)" in refused(checkout, checkout.run())[0]
     (checkout.folder / "baselines" / "judge.py").unlink()
     (checkout.folder / "other" / "runs").mkdir(parents=True)
     (checkout.folder / "other" / "runs" / "x").write_text("")

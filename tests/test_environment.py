@@ -15,9 +15,9 @@ from baselines.commands.environment import requirements
 from baselines.files.reading import read_run
 from baselines.files.run_file import RunFileError
 from fixtures.asked.reference import ReferenceRefused, reference_of
-from fixtures.instance.handle import environment_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
+from fixtures.process.environment import environment_of
 from fixtures.worker.installed import environment
 from tests.builders import Checkout, benchmark, run_folder
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.instance.handle import CLEARED_VARIABLES, Instance, InstanceFailure, RequestRefused, exit_text, tail_of
+from fixtures.instance.handle import Instance, InstanceFailure, RequestRefused, exit_text, tail_of
 from fixtures.machine.affinity import granted, thread_masks
+from fixtures.process.environment import CLEARED_VARIABLES
 from fixtures.worker.protocol import Lines, ProtocolError, decoded, send
 from tests.suite import REPOSITORY, is_instance, parents, wait_until
 

@@ -22,7 +22,7 @@ from fixtures.asked.tuning_layouts import glibc_version, tuning_layouts, why_not
 from fixtures.backends import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
 from fixtures.tuning.effect import Seen, TuningError, check, file_at
-from fixtures.tuning.knobs import DEFAULT, KNOBS, card_settings, environment_of, launcher_of, libraries_of
+from fixtures.tuning.knobs import DEFAULT, KNOBS, card_settings, launcher_of, libraries_of, variables_of
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
 from fixtures.worker.runtime_view import behind_jump, idle_shares, symbol_addresses, vm_flags_at
 from tests.suite import REPOSITORY
@@ -50,7 +50,7 @@ def turned(knob: str, setting: str) -> Configuration:
 def seen(knob: str, setting: str, **changes: Any) -> Seen:
     """A worker in which a knob took effect, or all but what is changed."""
     everything: dict[str, Any] = {
-        "environment": environment_of(turned(knob, setting)),
+        "environment": variables_of(turned(knob, setting).knobs),
         "resolved": dict.fromkeys(("malloc", "free", "posix_memalign", "GOMP_parallel", "omp_get_max_threads"), LIBRARY),
         "openmp_libraries": (LIBRARY,),
         "thp_enabled": setting != "off",
@@ -151,7 +151,7 @@ class TestProof:
     @pytest.mark.parametrize(("knob", "setting"), SETTINGS)
     def test_what_is_seen_is_accepted(self, knob: str, setting: str) -> None:
         """Every setting has a proof that can be given."""
-        check(turned(knob, setting), seen(knob, setting))
+        check(turned(knob, setting).knobs, seen(knob, setting))
 
     @pytest.mark.parametrize(("knob", "setting"), SETTINGS)
     def test_a_machine_on_which_nothing_was_turned_convinces_nobody(self, knob: str, setting: str) -> None:
@@ -169,7 +169,7 @@ class TestProof:
             onednn_kernels=("matmul,brg:avx512_core",),
         )
         with pytest.raises(TuningError, match=f"{knob} was to be {setting}, and it did not take effect: "):
-            check(turned(knob, setting), untouched)
+            check(turned(knob, setting).knobs, untouched)
 
     @pytest.mark.parametrize(
         ("knob", "setting", "changes", "said"),
@@ -200,21 +200,21 @@ class TestProof:
     def test_what_is_missing_is_said(self, knob: str, setting: str, changes: dict[str, Any], said: str) -> None:
         """What was asked, what the kernel or the runtime shows, and the rule."""
         with pytest.raises(TuningError, match=said):
-            check(turned(knob, setting), seen(knob, setting, **changes))
+            check(turned(knob, setting).knobs, seen(knob, setting, **changes))
 
     def test_where_nothing_is_turned_nothing_is_demanded(self) -> None:
         """The system may come with anything; it is recorded."""
         changes: dict[str, Any] = {"environment": {}, "resolved": {}, "idle": None, "thp_enabled": None, "onednn_isa": None}
-        check(PLAIN, seen("allocator", "jemalloc", **changes))
+        check(PLAIN.knobs, seen("allocator", "jemalloc", **changes))
 
 
 def test_only_one_knob_goes_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting reaches the worker: by a variable, by what starts it, or by its card."""
     monkeypatch.setattr("fixtures.tuning.knobs.found", lambda soname: LIBRARY)
-    assert (environment_of(PLAIN), launcher_of(PLAIN), card_settings(PLAIN)) == ({}, (), {})
+    assert (variables_of(PLAIN.knobs), launcher_of(PLAIN.knobs), card_settings(PLAIN.knobs)) == ({}, (), {})
     for knob, setting in SETTINGS:
         one = turned(knob, setting)
-        assert environment_of(one) or launcher_of(one) or card_settings(one), (knob, setting)
+        assert variables_of(one.knobs) or launcher_of(one.knobs) or card_settings(one.knobs), (knob, setting)
 
 
 def test_recommend_turns_the_same_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,11 +223,11 @@ def test_recommend_turns_the_same_knobs(monkeypatch: pytest.MonkeyPatch) -> None
     assert set(RECOMMENDED_KNOBS) == set(KNOBS)
     for knob, setting in SETTINGS:
         one = turned(knob, setting)
-        assert tuning_variables(one.as_json()) == environment_of(one)
-        assert bool(tuning_in_code(one.as_json())) == (not environment_of(one))
+        assert tuning_variables(one.as_json()) == variables_of(one.knobs)
+        assert bool(tuning_in_code(one.as_json())) == (not variables_of(one.knobs))
         assert not any("docs/tuning.md" in line for line in tuning_in_code(one.as_json()))
     both = replace(PLAIN, allocator="jemalloc", openmp="llvm")
-    assert tuning_variables(both.as_json()) == {"LD_PRELOAD": "libjemalloc.so.2:libomp.so.5"} == environment_of(both)
+    assert tuning_variables(both.as_json()) == {"LD_PRELOAD": "libjemalloc.so.2:libomp.so.5"} == variables_of(both.knobs)
 
 
 class TestLibraries:
@@ -250,7 +250,7 @@ class TestLibraries:
         """No two settings are the same library."""
         every = [*ALLOCATORS.values(), *OPENMP_RUNTIMES.values()]
         assert len({one.soname for one in every}) == len({one.package for one in every}) == len(every)
-        assert set(libraries_of(replace(PLAIN, allocator="jemalloc", openmp="llvm"))) == {"allocator", "openmp"}
+        assert set(libraries_of(replace(PLAIN, allocator="jemalloc", openmp="llvm").knobs)) == {"allocator", "openmp"}
 
 
 class TestSkips:
@@ -369,9 +369,9 @@ def test_huge_pages_are_taken_and_given() -> None:
         return subprocess.check_output([*before, *command], cwd=REPOSITORY, text=True, env=environment).strip()
 
     assert printed() == "False 1"
-    assert printed(*launcher_of(turned("huge_pages", "off"))) == "False 0"
+    assert printed(*launcher_of(turned("huge_pages", "off").knobs)) == "False 0"
     if why_not("huge_pages", "madvise", FOUR_CORES) is None:
-        assert printed(**environment_of(turned("huge_pages", "madvise"))) == "True 1"
+        assert printed(**variables_of(turned("huge_pages", "madvise").knobs)) == "True 1"
     assert glibc_version() == () or len(glibc_version()) >= 2
 
 

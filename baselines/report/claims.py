@@ -2,8 +2,8 @@
 
 A case is one comparison, such as 512 tokens against 128 of one backend. Its value is the logarithm of a ratio of medians
 over launches, or an exponent, which is such a logarithm divided by that of the growth. Its interval is that of two
-independent runs' spreads (deploying/promise.py: from accepted runs, else assumed), widened for the number of cases of the claim
-(Bonferroni), so that in about 95 % of runs noise decides no case of a claim wrongly. A case whose interval lies on
+independent runs' spreads (deploying/promise.py: from accepted runs, else assumed), widened for the number of cases of the
+claim (Bonferroni), so that in about 95 % of runs noise decides no case of a claim wrongly. A case whose interval lies on
 both sides of its threshold says nothing, nor does one that other processes disturbed. study.py has the claims themselves.
 """
 

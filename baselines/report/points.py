@@ -6,9 +6,9 @@ A record is a file's word: what is not there or is no number is None, and nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from baselines.comparing.comparison import Comparison
 from baselines.deploying.promise import Promise, Reach, reaches
@@ -18,6 +18,8 @@ from baselines.judging.wording import one_line
 
 PLAIN: Final = "fp32"
 TAILS: Final = ("p99", "p90", "max")
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +116,14 @@ def points_of(comparison: Comparison) -> tuple[Point, ...]:
 def asked(points: Iterable[Point], question: str) -> list[Point]:
     """The points of one question."""
     return [point for point in points if point.question == question]
+
+
+def grouped(values: Iterable[_Value], key: Callable[[_Value], Any]) -> dict[Any, list[_Value]]:
+    """Values by a key, both in the order in which they come."""
+    groups: dict[Any, list[_Value]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
 
 
 def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:

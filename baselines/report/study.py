@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from baselines.files.results import Run
 from baselines.report.claims import Answer, Case, Claim, Compared, above, answer_of, measured, numbers, within
-from baselines.report.figures.shared import grouped
-from baselines.report.points import PLAIN, Point, asked
+from baselines.report.points import PLAIN, Point, asked, grouped
 from baselines.report.unmeasured import why_not
 
 LONG: Final = 256

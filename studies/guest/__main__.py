@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.instance.handle import REPOSITORY
 from fixtures.model import cache
+from fixtures.process.environment import REPOSITORY
 from studies.guest import checks, image, machine
 from studies.guest.image import GuestError
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from fixtures.instance.handle import REPOSITORY
 from fixtures.model import cache
+from fixtures.process.environment import REPOSITORY
 
 SUITE: Final = "bookworm"
 PYTHON: Final = "3.11"

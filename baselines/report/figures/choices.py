@@ -9,7 +9,6 @@ from baselines.judging.wording import three_digits
 from baselines.report.figures.shared import (
     axes_text,
     dot,
-    grouped,
     latency_cells,
     left_out,
     spread_over,
@@ -19,7 +18,7 @@ from baselines.report.figures.shared import (
     wide,
 )
 from baselines.report.figures.values import MOST_ROWS, Dot, Figure, Panel, Series, Table, short
-from baselines.report.points import Point, number
+from baselines.report.points import Point, grouped, number
 
 Looks = Mapping[str, tuple[str, int]]
 

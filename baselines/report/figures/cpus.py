@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from baselines.deploying.command_line import cpu_list
-from baselines.report.figures.shared import axes_text, grouped, left_out, spread_over
+from baselines.report.figures.shared import axes_text, left_out, spread_over
 from baselines.report.figures.values import COLOURS, MOST_ROWS, Band, Figure, Panel, Series, Table, short
-from baselines.report.points import Point, Worker
+from baselines.report.points import Point, Worker, grouped
 
 STEPS: Final = 10
 """Busy shares are drawn in tenths, so that CPUs that did the same are one band."""

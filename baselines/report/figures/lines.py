@@ -9,7 +9,6 @@ from baselines.deploying.promise import Promise
 from baselines.judging.wording import three_digits
 from baselines.report.figures.shared import (
     dot,
-    grouped,
     latency_cells,
     left_out,
     looks,
@@ -21,7 +20,7 @@ from baselines.report.figures.shared import (
     wide,
 )
 from baselines.report.figures.values import MOST_SERIES, Dot, Figure, Panel, Series, Table
-from baselines.report.points import Point
+from baselines.report.points import Point, grouped
 
 Looks = Mapping[str, tuple[str, int]]
 

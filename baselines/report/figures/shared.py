@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from baselines.deploying.promise import Promise
 from baselines.judging.wording import duration_text, three_digits
@@ -34,14 +34,6 @@ def wide(values: Iterable[float]) -> bool:
 def dot(x: float, promise: Promise, scale: float = 1.0) -> Dot:
     """A value with its interval, in a unit of which there are `scale` to one."""
     return Dot(x=x, value=promise.value * scale, low=promise.low * scale, high=promise.high * scale)
-
-
-def grouped(values: Iterable[_Value], key: Callable[[_Value], Any]) -> dict[Any, list[_Value]]:
-    """Values by a key, both in the order in which they come."""
-    groups: dict[Any, list[_Value]] = {}
-    for value in values:
-        groups.setdefault(key(value), []).append(value)
-    return groups
 
 
 def looks(names: Iterable[str]) -> dict[str, tuple[str, int]]:
