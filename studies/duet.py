@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.asked.options import DUET_LAUNCHES
+from fixtures.asked.settings import DUET_LAUNCHES
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparationError
 from fixtures.process.environment import REPOSITORY

@@ -27,7 +27,7 @@ from baselines.judging.duet import (
     power,
 )
 from baselines.judging.judgement import Judgement, Verdict
-from fixtures.asked.options import DUET_LAUNCHES, DUET_MOST
+from fixtures.asked.settings import DUET_LAUNCHES, DUET_MOST
 
 POLICY = DuetPolicy()
 
