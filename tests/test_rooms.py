@@ -1,0 +1,81 @@
+"""The contracts of import-linter in pyproject.toml: each fails when it is broken by hand, in a copy of the tree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.suite import REPOSITORY
+
+CONTRACTS = [
+    str(contract["name"])
+    for contract in tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+]
+BREACHES = {
+    "fixtures/: each room needs only those below it": ("fixtures/instance/handle.py", "import fixtures.run.session"),
+    "baselines/: each room needs only those below it": ("baselines/files/store.py", "import baselines.commands.accept"),
+    "No two folders, and no two modules of a folder, need each other": (
+        "baselines/report/view.py",
+        "import baselines.report.formats.page",
+    ),
+    "A worker, the dispatcher and the preparation import nothing of the test process": (
+        "fixtures/worker/rounds.py",
+        "import pytest",
+    ),
+    "The test process imports no framework, no numpy and no plotting": ("fixtures/measurement/effort.py", "import torch"),
+    "baselines/ needs no pytest, no framework and nothing of fixtures/": (
+        "baselines/files/results.py",
+        "import fixtures.process",
+    ),
+}
+"""Contract to the file and the line that break it."""
+
+
+def broken_in(root: Path) -> set[str]:
+    """The contracts that a tree breaks."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    done = subprocess.run(
+        [*command, "--no-cache", "--no-logo"], cwd=root, capture_output=True, text=True, check=False, env={"COLUMNS": "200"}
+    )
+    told = {line.partition(" (")[0].rpartition(" ") for line in done.stdout.splitlines()}
+    names = {name for name, _, how in told if how == "BROKEN"}
+    assert (done.returncode != 0) == bool(names), done.stdout + done.stderr
+    return names
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The modules of this checkout, to be broken."""
+    root = tmp_path_factory.mktemp("tree")
+    for folder in ("benchmarks", "fixtures", "baselines"):
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.json"))
+    shutil.copy(REPOSITORY / "pyproject.toml", root)
+    return root
+
+
+def test_every_contract_has_a_breach() -> None:
+    """A contract that nobody has seen fail may say nothing."""
+    assert set(BREACHES) == set(CONTRACTS)
+
+
+def test_the_tree_keeps_them(tree: Path) -> None:
+    """As it is, nothing is broken."""
+    assert broken_in(tree) == set()
+
+
+@pytest.mark.parametrize("contract", BREACHES)
+def test_a_breach_is_found(tree: Path, contract: str) -> None:
+    """One import too many breaks the contract that speaks of it."""
+    file, line = BREACHES[contract]
+    path = tree / file
+    before = path.read_text()
+    path.write_text(f"{before}\n\n{line}\n")
+    try:
+        assert contract in broken_in(tree)
+    finally:
+        path.write_text(before)
