@@ -629,7 +629,7 @@ class TestSuiteShift:
 
 
 class TestErrorRates:
-    """How often the rule is wrong on data drawn as it assumes them; docs/verdicts.md quotes the counts."""
+    """How often the rule is wrong on data drawn as it assumes them; docs/error-rates.md quotes the counts."""
 
     @pytest.mark.parametrize(
         "sessions",
