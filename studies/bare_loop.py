@@ -1,7 +1,8 @@
 """The other side of the fidelity study: a bare loop of the framework call, as a user would write it, nothing of the suite.
 
-Started by `studies.fidelity`. Arguments: backend, thread count, checkpoint, ONNX file, case file. Reads a number of
-forward passes per line from stdin, runs them, and answers with their durations in seconds as a line of JSON.
+Runs in a process of its own, started by `studies.fidelity`. Arguments: backend, thread count, what is loaded (a checkpoint,
+or an ONNX file), case file. Reads a number of forward passes per line from stdin, runs them, and answers with their
+durations in seconds as a line of JSON.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from typing import Any
 import numpy as np
 
 
-def pytorch(threads: int, checkpoint: str, onnx: str, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
+def pytorch(threads: int, checkpoint: str, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     """`model(**inputs)` under inference mode, its weights out of the mapped file, as an instance has them.
 
     Left in the page cache they seemed to cost it 2 % (docs/fidelity.md): a matter of memory, not of how rounds are timed.
     """
-    del onnx
     import torch
     from transformers import AutoModel
 
@@ -38,9 +38,8 @@ def pytorch(threads: int, checkpoint: str, onnx: str, inputs: dict[str, np.ndarr
     return forward
 
 
-def tensorflow_xla(threads: int, checkpoint: str, onnx: str, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
+def tensorflow_xla(threads: int, checkpoint: str, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     """The Keras model under tf.function(jit_compile=True)."""
-    del onnx
     import tensorflow
 
     tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
@@ -48,18 +47,14 @@ def tensorflow_xla(threads: int, checkpoint: str, onnx: str, inputs: dict[str, n
     import keras_hub
 
     model = keras_hub.models.Backbone.from_preset(checkpoint)
-    tensors = {
-        "token_ids": tensorflow.constant(inputs["input_ids"].astype("int32")),
-        "padding_mask": tensorflow.constant(inputs["attention_mask"].astype("int32")),
-        "segment_ids": tensorflow.constant(inputs["token_type_ids"].astype("int32")),
-    }
+    names = {"input_ids": "token_ids", "attention_mask": "padding_mask", "token_type_ids": "segment_ids"}
+    tensors = {names[name]: tensorflow.constant(array.astype("int32")) for name, array in inputs.items()}
     function = tensorflow.function(lambda batch: model(batch, training=False), jit_compile=True, autograph=False)
     return lambda: function(tensors)
 
 
-def onnxruntime(threads: int, checkpoint: str, onnx: str, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
+def onnxruntime(threads: int, onnx: str, inputs: dict[str, np.ndarray]) -> Callable[[], Any]:
     """`session.run`."""
-    del checkpoint
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -71,13 +66,13 @@ def onnxruntime(threads: int, checkpoint: str, onnx: str, inputs: dict[str, np.n
 
 def main() -> None:
     """Loads, then serves lines until stdin ends."""
-    backend, threads, checkpoint, onnx, case = sys.argv[1:]
+    backend, threads, model, case = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # frameworks print; the answers keep their own descriptor
     with np.load(case, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     make = {"pytorch": pytorch, "tensorflow_xla": tensorflow_xla, "onnxruntime": onnxruntime}[backend]
-    forward = make(int(threads), checkpoint, onnx, inputs)
+    forward = make(int(threads), model, inputs)
     for line in sys.stdin:
         durations = []
         for _ in range(int(line)):

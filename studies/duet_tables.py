@@ -2,79 +2,71 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from baselines.judging.duet import DuetPolicy, LaunchPair, Look, fit, power
 from baselines.judging.wording import percent
-from studies.error_rates import StudyError, interval
+from studies.loop import Record, counted, grouped, interval, table
 from studies.peers import PEERS, label
 
+ON_EVERY_THREAD = "extra work on every thread"
 
-def show(data: Path) -> str:
+
+def show(records: Sequence[Record]) -> Iterator[str]:
     """All sessions on record, one machine, rule and kind of load after the other, in Markdown."""
-    lines = data.read_text(encoding="utf-8").splitlines() if data.exists() else []
-    records = [json.loads(line) for line in lines]
-    if not records:
-        raise StudyError(f"{data} has no session; measure some: python -m studies.duet measure")
-    kinds: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for one in records:
-        kind = (one["machine"], one["model"], one["rule"], one["load"], looks_in(one), work_in(one))
-        kinds.setdefault(kind, []).append(one)
-    blocks = []
-    for (machine, model, rule, load, looks, work), here in sorted(kinds.items()):
+    for (machine, model, rule, load, looks, work), here in grouped(records, kind_of).items():
         studies = ", ".join(sorted({one["study"] for one in here}))
         where = "one core kept busy by something else" if load else "no load of ours beside it"
-        count = sum(len(one["benchmarks"]) for one in here)
-        wall_s = sum(one["wall_s"] for one in here)
-        judged = f"judged after {', '.join(map(str, looks))} launch pairs"
         where += f", {work}{units_in(here)}" if work else ""
-        head = f"Machine `{machine}`, {model}, rule {rule}, {judged}, {where}, studies begun {studies} UTC: "
         cut_off = sum(one["exit_code"] is None for one in here)
-        sessions = f"{len(here)} session{'s' * (len(here) != 1)}" + (
-            f" ({cut_off} cut off before the end)" if cut_off else ""
+        sessions = f"{len(here)} session{'s' * (len(here) != 1)}" + f" ({cut_off} cut off before the end)" * bool(cut_off)
+        each_s = sum(one["wall_s"] for one in here) / sum(len(one["benchmarks"]) for one in here)
+        yield (
+            f"Machine `{machine}`, {model}, rule {rule}, judged after {', '.join(map(str, looks))} launch pairs, {where}, "
+            f"studies begun {studies} UTC: {sessions}, {each_s:.0f} s per benchmark.\n"
         )
-        blocks += [f"{head}{sessions}, {wall_s / count:.0f} s per benchmark.", ""]
-        for table in (false_alarms(here), power_table(here), peers_table(here)):
-            blocks += [*table, ""] if table else []
-    blocks += costs_of_wider_models(records)
-    return "\n".join(blocks).rstrip()
+        for made in (false_alarms(here), power_table(here), peers_table(here)):
+            yield from (*made, "") if made else ()
+    yield from costs_of_wider_models(records)
 
 
-def looks_in(record: Mapping[str, Any]) -> tuple[int, ...]:
+def kind_of(record: Record) -> tuple[str, str, int, bool, tuple[int, ...], str]:
+    """What sessions in one table have in common; work on one core has no word of its own."""
+    work = ON_EVERY_THREAD if record.get("wider") else str(record.get("change") or "")
+    return record["machine"], record["model"], record["rule"], record["load"], looks_in(record), work
+
+
+def looks_in(record: Record) -> tuple[int, ...]:
     """After how many launch pairs the benchmarks of a session could be judged; rules 1 and 2 had one look."""
     launches = (len(one["log_ratios"]) for one in record["benchmarks"].values())
     return tuple(record.get("looks") or [max(launches)])
 
 
-def work_in(record: Mapping[str, Any]) -> str:
-    """What made the measured side slower, where it was not work on one core."""
-    return "extra work on every thread" if record.get("wider") else str(record.get("change") or "")
-
-
-def units_in(records: Iterable[Mapping[str, Any]]) -> str:
+def units_in(records: Iterable[Record]) -> str:
     """By how much the models of slowed backends were wider, in words; empty where none was."""
     units = {f"{backend} {count}" for one in records for backend, count in (one.get("wider") or {}).items()}
     return f" ({', '.join(sorted(units))} units)" if units else ""
 
 
-def by_backend(records: Iterable[Mapping[str, Any]], *, changed: bool) -> dict[str, list[Mapping[str, Any]]]:
+def by_backend(records: Iterable[Record], *, changed: bool) -> dict[str, list[Record]]:
     """The benchmarks of sessions with or without extra work in them, by backend and whether it was pinned."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        for name, one in record["benchmarks"].items():
-            if (one["share"] != 0) == changed:
-                how = "out of the box" if "test_out_of_the_box" in name else "pinned to one core"
-                found.setdefault(f"{one['backend']}, {how}", []).append(one)
-    return dict(sorted(found.items()))
+    named = [
+        (name, one) for record in records for name, one in record["benchmarks"].items() if (one["share"] != 0) == changed
+    ]
+    how = {True: "out of the box", False: "pinned to one core"}
+    groups = grouped(named, lambda pair: f"{pair[1]['backend']}, {how['test_out_of_the_box' in pair[0]]}")
+    return {backend: [one for _, one in members] for backend, members in groups.items()}
 
 
-def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[float, float]:
+def by_share(benchmarks: Iterable[Record]) -> dict[float, list[Record]]:
+    """Benchmarks by how much extra work was in them, ascending; infinity where nobody knows."""
+    return grouped(benchmarks, lambda one: math.inf if one["share"] is None else one["share"])
+
+
+def spread_of(benchmarks: Iterable[Record], first: int) -> tuple[float, float]:
     """Standard deviation of a launch pair's log ratio and mean order effect, pooled over benchmarks.
 
     Of the `first` launch pairs of each: those that scatter have more, and would weigh more.
@@ -92,118 +84,67 @@ def spread_of(benchmarks: Iterable[Mapping[str, Any]], first: int) -> tuple[floa
     return (math.sqrt(squares / df), statistics.fmean(effects)) if df else (math.nan, math.nan)
 
 
-def false_alarms(records: Sequence[Mapping[str, Any]]) -> list[str]:
+def false_alarms(records: Sequence[Record]) -> list[str]:
     """The table of benchmarks in which nothing was slower."""
     groups = by_backend(records, changed=False)
     if not groups:
         return []
-    whole = [one for one in records if one["exit_code"] is not None]
-    clean_sessions = [one for one in whole if not any(b["share"] != 0 for b in one["benchmarks"].values())]
-    red = sum(one["exit_code"] != 0 for one in clean_sessions)
-    heads = [
-        *("backend", "comparisons", "called slower", "exact 95 % interval", "called faster", "inconclusive"),
-        *("sd of a launch pair", "first loaded slower by"),
-    ]
-    lines = [
-        f"Benchmarks without extra work ({red} of {len(clean_sessions)} clean sessions were red):",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---" * len(heads) + "|",
-    ]
-    groups["all"] = [one for members in groups.values() for one in members]
-    for backend, members in groups.items():
+    clean = [one for one in records if all(benchmark["share"] == 0 for benchmark in one["benchmarks"].values())]
+    whole = [one["exit_code"] for one in clean if one["exit_code"] is not None]
+    rows = []
+    for backend, members in (groups | {"all": [one for group in groups.values() for one in group]}).items():
         counts = Counter(one["verdict"] for one in members)
         sd, order = spread_of(members, looks_in(records[0])[0])
-        lines.append(
-            f"| {backend} | {len(members)} | {counts['regressed']} | {interval(counts['regressed'], len(members))} "
-            f"| {counts['improved']} | {counts['inconclusive']} | {sd:.2%} | {order:+.2%} |"
+        slower = (counts["regressed"], interval(counts["regressed"], len(members)))
+        rows.append(
+            (backend, len(members), *slower, counts["improved"], counts["inconclusive"], f"{sd:.2%}", f"{order:+.2%}")
         )
-    return lines
-
-
-def power_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The table of benchmarks with extra work, and what was said of them."""
-    slowed = by_backend(records, changed=True)
-    if not slowed:
-        return []
-    heads = [
-        *("backend", "extra work", "measured, median", "benchmarks", "found", "exact 95 % interval", "inconclusive"),
-        *("wrongly passed", "launch pairs", "expected from the spread"),
-    ]
-    lines = [
-        "Benchmarks with extra work:",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---" * len(heads) + "|",
-    ]
-    clean = by_backend(records, changed=False)
-    for backend, members in slowed.items():
-        sd, _ = spread_of(clean.get(backend, members), looks_in(records[0])[0])
-        for share, said in by_share(members).items():
-            expected = "-" if share is None else f"{expected_power(share, sd, records):.0%}"
-            lines.append(f"{power_row(backend, share, said)} {expected} |")
-    for share, said in by_share([one for members in slowed.values() for one in members]).items():
-        lines.append(f"{power_row('all', share, said)} - |")
-    return lines
-
-
-def costs_of_wider_models(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What the same units cost on quiet cores and beside a neighbour, for each benchmark that had both."""
-    found: dict[tuple[str, ...], dict[bool, Mapping[str, Any]]] = {}
-    for record in records:
-        for name, one in record["benchmarks"].items():
-            if units := (record.get("wider") or {}).get(one["backend"]):
-                words = (record["machine"], record["model"], name.rpartition("::")[2], f"{units}")
-                found.setdefault(words, {})[record["load"]] = one
-    both = {words: costs for words, costs in found.items() if len(costs) == 2}
-    if not both:
-        return []
     return [
-        "What the same extra work on every thread cost (newest sessions; ratio and its interval):",
-        "",
-        "| machine | model | benchmark | units | on quiet cores | one core kept busy by something else |",
-        "|---" * 6 + "|",
-        *(
-            f"| `{machine}` | {model} | {name} | {units} | {cost(costs[False])} | {cost(costs[True])} |"
-            for (machine, model, name, units), costs in sorted(both.items())
+        f"Benchmarks without extra work ({sum(map(bool, whole))} of {len(whole)} clean sessions were red):\n",
+        *table(
+            "backend | comparisons | called slower | exact 95 % interval | called faster | inconclusive | "
+            "sd of a launch pair | first loaded slower by",
+            rows,
         ),
     ]
 
 
-def cost(benchmark: Mapping[str, Any]) -> str:
-    """What a benchmark took more, with the interval and the verdict."""
-    if benchmark["ratio"] is None:
-        return str(benchmark["verdict"])
-    low, high = benchmark["interval"]
-    return f"{percent(benchmark['ratio'])} [{percent(low)}, {percent(high)}] {benchmark['verdict']}"
+def power_table(records: Sequence[Record]) -> list[str]:
+    """The table of benchmarks with extra work, and what was said of them."""
+    slowed, clean = by_backend(records, changed=True), by_backend(records, changed=False)
+    if not slowed:
+        return []
+    rows = []
+    for backend, members in slowed.items():
+        sd, _ = spread_of(clean.get(backend, members), looks_in(records[0])[0])
+        for share, said in by_share(members).items():
+            expected = "-" if share == math.inf else f"{expected_power(share, sd, records):.0%}"
+            rows.append((backend, *power_row(share, said), expected))
+    for share, said in by_share(one for members in slowed.values() for one in members).items():
+        rows.append(("all", *power_row(share, said), "-"))
+    return [
+        "Benchmarks with extra work:\n",
+        *table(
+            "backend | extra work | measured, median | benchmarks | found | exact 95 % interval | inconclusive | "
+            "wrongly passed | launch pairs | expected from the spread",
+            rows,
+        ),
+    ]
 
 
-def by_share(benchmarks: Iterable[Mapping[str, Any]]) -> dict[float | None, list[Mapping[str, Any]]]:
-    """Benchmarks by how much extra work was in them, ascending; None, last, where nobody knows."""
-    found: dict[float | None, list[Mapping[str, Any]]] = {}
-    for one in benchmarks:
-        found.setdefault(one["share"], []).append(one)
-    return dict(sorted(found.items(), key=lambda pair: math.inf if pair[0] is None else pair[0]))
-
-
-def power_row(backend: str, share: float | None, said: Sequence[Mapping[str, Any]]) -> str:
-    """A row of the table of power but for its last cell."""
-    counts = Counter(one["verdict"] for one in said)
+def power_row(share: float, said: Sequence[Record]) -> tuple[object, ...]:
+    """Cells of a row of the table of power, but for the first and the last."""
+    total, found, exact, inconclusive, passed = counted(one["verdict"] for one in said)
     middle = percent(statistics.median(one["ratio"] for one in said if one["ratio"] is not None))
-    found, passed = counts["regressed"], counts["passed"] + counts["improved"]
-    if share is None:
+    work, wrongly = f"{share:.0%}", f"{passed}" if share >= DuetPolicy().min_effect else f"({passed}, rightly)"
+    if share == math.inf:
         work, wrongly = "unknown", f"({passed}, unknown)"
-    else:
-        work, wrongly = f"{share:.0%}", str(passed) if share >= DuetPolicy().min_effect else f"({passed}, rightly)"
     launches = [len(one["log_ratios"]) for one in said]
     took = f"{statistics.fmean(launches):.0f} on average, {max(launches)} at most"
-    return (
-        f"| {backend} | {work} | {middle} | {len(said)} | {found} | {interval(found, len(said))} "
-        f"| {counts['inconclusive']} | {wrongly} | {took} |"
-    )
+    return work, middle, total, found, exact, inconclusive, wrongly, took
 
 
-def expected_power(share: float, sd: float, records: Sequence[Mapping[str, Any]]) -> float:
+def expected_power(share: float, sd: float, records: Sequence[Record]) -> float:
     """Chance of finding a slowdown at the best of the looks, where launch pairs spread by `sd`."""
     comparisons = round(statistics.median(len(one["benchmarks"]) for one in records))
     looks = looks_in(records[0])
@@ -213,25 +154,39 @@ def expected_power(share: float, sd: float, records: Sequence[Mapping[str, Any]]
     )
 
 
-def column(share: float | None) -> str:
-    """The head of a column for what had so much extra work."""
-    if share is None:
-        return "changed"
-    return f"{share:.0%} slower" if share else "nothing changed"
+def costs_of_wider_models(records: Iterable[Record]) -> list[str]:
+    """What the same units cost on quiet cores and beside a neighbour, for each benchmark that had both."""
+    found: dict[tuple[str, ...], dict[bool, Record]] = {}
+    for record in records:
+        for name, one in record["benchmarks"].items():
+            if units := (record.get("wider") or {}).get(one["backend"]):
+                words = (f"`{record['machine']}`", record["model"], name.rpartition("::")[2], f"{units}")
+                found.setdefault(words, {})[record["load"]] = one
+    rows = [(*words, cost(costs[False]), cost(costs[True])) for words, costs in sorted(found.items()) if len(costs) == 2]
+    heads = "machine | model | benchmark | units | on quiet cores | one core kept busy by something else"
+    title = "What the same extra work on every thread cost (newest sessions; ratio and its interval):\n"
+    return [title, *table(heads, rows)] if rows else []
 
 
-def peers_table(records: Sequence[Mapping[str, Any]]) -> list[str]:
+def cost(benchmark: Record) -> str:
+    """What a benchmark took more, with the interval and the verdict."""
+    if benchmark["ratio"] is None:
+        return str(benchmark["verdict"])
+    low, high = benchmark["interval"]
+    return f"{percent(benchmark['ratio'])} [{percent(low)}, {percent(high)}] {benchmark['verdict']}"
+
+
+def peers_table(records: Sequence[Record]) -> list[str]:
     """What other rules say of the turns of the first launch pair, as if they were the rounds of two runs."""
     asked = by_share(one for record in records for one in record["benchmarks"].values() if "peers" in one)
     if not asked:
         return []
-    lines = [
-        "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:",
-        "",
-        f"| rule | {' | '.join(column(share) for share in asked)} |",
-        "|---" * (len(asked) + 1) + "|",
+    heads = {0.0: "nothing changed", math.inf: "changed"}
+    rows = [
+        (label(rule), *(f"{sum(rule in one['peers'] for one in said)} of {len(said)}" for said in asked.values()))
+        for rule in PEERS
     ]
-    for rule in PEERS:
-        cells = [f"{sum(rule in one['peers'] for one in said)} of {len(said)}" for said in asked.values()]
-        lines.append(f"| {label(rule)} | {' | '.join(cells)} |")
-    return lines
+    return [
+        "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:\n",
+        *table(" | ".join(("rule", *(heads.get(share, f"{share:.0%} slower") for share in asked))), rows),
+    ]

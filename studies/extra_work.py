@@ -2,8 +2,10 @@
 
 The work is executed, not slept: steps of arithmetic on one core after each forward pass, as many as the plan in the
 environment says for a benchmark, or that of a wider model, on every thread (studies/wider_model.py). Or what users do to
-themselves: a thread fewer, another implementation of attention. The names stay those of the real backends, so that the
+themselves: a thread fewer, another implementation of attention. The names are those of the real backends, so that the
 accepted runs of the real ones are what they are judged by.
+
+Imported by the test process, as a plugin of pytest, and by each worker.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,10 +26,11 @@ from fixtures.backends.interface import Backend, Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.tensorflow_xla import TensorFlowXla
-from studies.wider_model import WIDER
 
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
+WIDER: Final = "STUDY_WIDER_MODEL"
+"""Environment variable: JSON, a backend's name to what it loads in place of the model: `checkpoint` and `onnx`."""
 CHANGE: Final = "STUDY_CHANGE"
 """Environment variable: one of the changes below."""
 THREAD_FEWER: Final = "one-thread-fewer"
@@ -64,41 +67,62 @@ def step_s(batches: int = 50, steps: int = 500) -> float:
     return statistics.median(durations_s)
 
 
-def drawn_plan(
-    benchmarks: Sequence[Mapping[str, Any]],
-    forward_s: Callable[[Mapping[str, Any]], float],
-    shares: Sequence[float],
-    one_step_s: float,
-    chance_of_some: float = DRAWN,
-) -> tuple[dict[str, int], dict[str, float]]:
-    """Draws which benchmarks of a run get extra work, and which share each.
+def drawn(
+    benchmarks: Iterable[Mapping[str, Any]], shares: Sequence[float], chance_of_some: float = DRAWN
+) -> dict[str, float]:
+    """Which benchmarks of a run get extra work, by node id, and which share each; every share is as likely as the others."""
+    chance = random.SystemRandom()
+    return {one["fullname"]: chance.choice(shares) for one in benchmarks if chance.random() < chance_of_some}
+
+
+def work_for(benchmarks: Iterable[Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, str]:
+    """The variable that has workers do extra work.
 
     Args:
-        benchmarks: of a run.json in which nothing was changed.
-        forward_s: what a forward pass of one took there; shares are of that.
-        shares: each as likely as the others.
-        one_step_s: `step_s`.
-        chance_of_some: that a benchmark gets any.
-
-    Returns:
-        Steps by `benchmark_key` for the workers, and shares by node id for the record.
+        benchmarks: of a run.json in which nothing was changed; shares are of what a forward pass took there.
+        shares: by node id.
     """
-    chance = random.SystemRandom()
-    steps, drawn = {}, {}
-    for benchmark in benchmarks:
-        if chance.random() < chance_of_some:
-            words, size = benchmark["extra_info"]["configuration"], benchmark["extra_info"]["problem_size"]
-            share = chance.choice(shares)
+    plan, one_step_s = {}, step_s()
+    for one in benchmarks:
+        if share := shares.get(one["fullname"]):
+            words, size = one["extra_info"]["configuration"], one["extra_info"]["problem_size"]
             key = benchmark_key(words["backend"], words["threads"], size["batch_size"], size["sequence_length"])
-            steps[key] = max(1, round(share * forward_s(benchmark) / one_step_s))
-            drawn[benchmark["fullname"]] = share
-    return steps, drawn
+            plan[key] = max(1, round(share * forward_s(one) / one_step_s))
+    return {PLAN: json.dumps(plan)} if plan else {}
+
+
+def forward_s(benchmark: Mapping[str, Any]) -> float:
+    """What a forward pass took: in a duet the reference, else what was measured alone."""
+    launches = benchmark["extra_info"].get("duet", {}).get("launches")
+    return (
+        statistics.median(float(one["reference_s"]) for one in launches) if launches else float(benchmark["stats"]["median"])
+    )
+
+
+def with_work(forward: Forward, steps: int) -> Forward:
+    """A forward pass, and so many steps behind it; without any it is the forward pass itself."""
+    if not steps:
+        return forward
+    work = step()
+
+    def slowed() -> Any:
+        outputs = forward()
+        for _ in range(steps):
+            work()
+        return outputs
+
+    return slowed
 
 
 class ExtraWork(Backend):
     """What the slowed backends share; their own class comes behind it in the order of bases."""
 
     threads: int | None = None
+
+    @classmethod
+    def environment(cls, threads: int | None) -> dict[str, str]:
+        """The variables of the real backend, and those of the work."""
+        return {**super().environment(threads), **{name: os.environ[name] for name in WORK if name in os.environ}}
 
     def import_framework(self, threads: int | None) -> None:
         """Remembers the configuration, and has a thread fewer where that is the change."""
@@ -120,18 +144,7 @@ class ExtraWork(Backend):
         forward: Forward = super().compile(inputs)  # type: ignore[safe-super]
         plan: dict[str, int] = json.loads(os.environ.get(PLAN, "{}"))
         batch_size, sequence_length = inputs["input_ids"].shape
-        steps = plan.get(benchmark_key(self.name, self.threads, batch_size, sequence_length), 0)
-        if not steps:
-            return forward
-        work = step()
-
-        def slowed() -> Any:
-            outputs = forward()
-            for _ in range(steps):
-                work()
-            return outputs
-
-        return slowed
+        return with_work(forward, plan.get(benchmark_key(self.name, self.threads, batch_size, sequence_length), 0))
 
 
 class SlowedOnnxRuntime(ExtraWork, OnnxRuntime):

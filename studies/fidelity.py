@@ -1,12 +1,7 @@
 """Does an instance of the suite measure what a bare loop of the same framework call measures?
 
-Both run side by side on the same CPUs and take turns, the idle one under SIGSTOP, so that the machine's drift hits both
-alike. A launch is a fresh pair of processes. Turns go in ABBA order, the first round of each turn is dropped, and a launch
-gives the median over its turns of the log ratio of the two sides' medians. The process that starts first comes out slower,
-by up to 2 %: launches come in twos with the start order swapped, and the mean of the two is one observation. The interval
-is Student's over these observations.
-
-Usage: `python -m studies.fidelity [--launches N] [--backends a,b]`; it prints Markdown.
+Usage: `python -m studies.fidelity [--launches N] [--backends a,b]`, which prints Markdown. Both run side by side on the same
+CPUs and take turns, the idle one stopped, so that the machine's drift hits both alike (docs/fidelity.md).
 """
 
 from __future__ import annotations
@@ -23,11 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from scipy import stats
 
@@ -36,8 +32,9 @@ from fixtures.instance.handle import Instance
 from fixtures.machine.affinity import granted
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.machine.topology import Topology
-from fixtures.model.prepared import PreparedModel, prepare_in_subprocess
+from fixtures.model.prepared import PreparedModel, parse_problem_sizes, prepare_in_subprocess
 from fixtures.process.environment import REPOSITORY, shell_environment
+from studies.loop import row, table
 
 SIZE: Final = "1x32"
 LIMITS: Final = {"onnxruntime": 0.01, "tensorflow_xla": 0.01, "pytorch": 0.02}
@@ -45,173 +42,118 @@ LIMITS: Final = {"onnxruntime": 0.01, "tensorflow_xla": 0.01, "pytorch": 0.02}
 BIAS: Final = 0.01
 """1.0 has to lie in the interval, or the estimate within this of it."""
 ROUNDS: Final = 3
+"""Of a turn; one more goes before them and is dropped."""
 TURNS: Final = 30
 WARM_UP: Final = 20
-
-
-class BareLoop:
-    """A process of `studies.bare_loop`, with the same words as an `Instance`."""
-
-    def __init__(self, backend: str, threads: int, model: PreparedModel) -> None:
-        case = model.cases[SIZE]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "studies.bare_loop", backend, str(threads), model.checkpoint, str(model.onnx), case],
-            cwd=REPOSITORY,
-            env={**shell_environment(), **backend_class(backend).environment(threads)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            process_group=0,
-        )
-
-    def rounds(self, count: int) -> list[float]:
-        """Durations of so many forward passes, in seconds."""
-        assert self.process.stdin is not None  # noqa: S101 - for mypy
-        assert self.process.stdout is not None  # noqa: S101 - for mypy
-        print(count, file=self.process.stdin, flush=True)
-        durations: list[float] = json.loads(self.process.stdout.readline())
-        return durations
-
-    def pause(self) -> None:
-        """Stops it."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Lets it go on."""
-        os.killpg(self.process.pid, signal.SIGCONT)
-
-    def close(self) -> None:
-        """Ends it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-class SuiteInstance:
-    """An instance exactly as the suite starts and times it."""
-
-    def __init__(self, backend: str, threads: int, model: PreparedModel, folder: Path) -> None:
-        self.instance = Instance(
-            stderr_path=folder / "stderr.txt", environment=backend_class(backend).environment(threads), name=backend
-        )
-        onnx = str(model.onnx) if backend_class(backend).needs_onnx else None
-        self.ask("import", backend=BACKENDS[backend], threads=threads)
-        self.ask("load", checkpoint=str(model.checkpoint), onnx=onnx)
-        self.ask("check", case=str(model.cases[SIZE]))
-
-    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        """One request."""
-        return self.instance.ask(do, time_out_s=600, **fields)
-
-    def rounds(self, count: int) -> list[float]:
-        """Durations of so many forward passes, in seconds."""
-        durations: list[float] = self.ask("time", min_rounds=count, max_time_s=0.0)["durations_s"]
-        return durations
-
-    def pause(self) -> None:
-        """Stops it."""
-        self.instance.pause()
-
-    def resume(self) -> None:
-        """Lets it go on."""
-        self.instance.resume()
-
-    def close(self) -> None:
-        """Ends it."""
-        self.instance.close()
+HEADS: Final = "backend | launches | bare loop | suite / bare loop | 95 % interval | half-width | first process slower by |"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fidelity:
-    """What came out for one backend."""
+class Side:
+    """One of the two processes, each in a process group of its own; it is stopped between its turns."""
 
-    backend: str
-    launches: list[float]
-    """Per launch: log of the suite's latency over the bare loop's; the suite starts first in the even ones."""
-    bare_median_s: float
+    pid: int
+    rounds: Callable[[int], list[float]]
+    """Durations of so many forward passes, in seconds."""
 
-    @property
-    def twos(self) -> list[tuple[float, float]]:
-        """Launches by twos: suite first, bare loop first."""
-        return list(zip(self.launches[::2], self.launches[1::2], strict=True))
-
-    @property
-    def log_ratios(self) -> list[float]:
-        """The observations: means of two launches with the start order swapped."""
-        return [statistics.fmean(two) for two in self.twos]
-
-    @property
-    def order_effect(self) -> float:
-        """How much slower, as a log ratio, the process that starts first is."""
-        return statistics.fmean((suite_first - bare_first) / 2 for suite_first, bare_first in self.twos)
-
-    @property
-    def half_width(self) -> float:
-        """Half of Student's 95 % interval of the mean log ratio."""
-        count = len(self.log_ratios)
-        return float(stats.t.ppf(0.975, count - 1)) * statistics.stdev(self.log_ratios) / math.sqrt(count)
-
-    @property
-    def estimate(self) -> float:
-        """Mean log ratio."""
-        return statistics.fmean(self.log_ratios)
-
-    @property
-    def holds(self) -> bool:
-        """Narrow enough, and 1.0 inside the interval or the estimate within 1 % of it."""
-        unbiased = abs(self.estimate) <= max(self.half_width, math.log1p(BIAS))
-        return self.half_width <= math.log1p(LIMITS[self.backend]) and unbiased
-
-    def row(self) -> str:
-        """A row of the table."""
-        low, high = math.exp(self.estimate - self.half_width), math.exp(self.estimate + self.half_width)
-        return (
-            f"| {self.backend} | {len(self.launches)} | {self.bare_median_s * 1e3:.1f} ms | {math.exp(self.estimate):.4f} "
-            f"| [{low:.4f}, {high:.4f}] | {math.expm1(self.half_width):.2%} (aim {LIMITS[self.backend]:.0%}) "
-            f"| {math.expm1(self.order_effect):+.2%} | {'holds' if self.holds else 'DOES NOT HOLD'} |"
-        )
+    def turn(self, count: int) -> list[float]:
+        """Lets it go on for so many rounds."""
+        os.killpg(self.pid, signal.SIGCONT)
+        durations_s = self.rounds(count)
+        os.killpg(self.pid, signal.SIGSTOP)
+        return durations_s
 
 
 @contextlib.contextmanager
-def pair(backend: str, threads: int, model: PreparedModel, suite_first: bool) -> Iterator[tuple[SuiteInstance, BareLoop]]:
-    """A fresh pair of processes, warm, the suite's running and the bare loop stopped."""
-    with contextlib.ExitStack() as ending, tempfile.TemporaryDirectory() as folder:
+def suite(backend: str, threads: int, model: PreparedModel) -> Iterator[Side]:
+    """An instance exactly as the suite starts and times it."""
+    card = backend_class(backend)
+    with tempfile.TemporaryDirectory() as folder:
+        stderr = Path(folder) / "stderr.txt"
+        with contextlib.closing(
+            Instance(stderr_path=stderr, environment=card.environment(threads), name=backend)
+        ) as instance:
+            ask = partial(instance.ask, time_out_s=600)
+            ask("import", backend=BACKENDS[backend], threads=threads)
+            ask("load", checkpoint=str(model.checkpoint), onnx=str(model.onnx) if card.needs_onnx else None)
+            ask("check", case=str(model.cases[SIZE]))
+            yield Side(
+                pid=instance.pid, rounds=lambda count: list(ask("time", min_rounds=count, max_time_s=0.0)["durations_s"])
+            )
 
-        def suite() -> SuiteInstance:
-            started = SuiteInstance(backend, threads, model, Path(folder))
-            ending.callback(started.close)
-            started.rounds(WARM_UP)
-            started.pause()
-            return started
 
-        def bare() -> BareLoop:
-            started = BareLoop(backend, threads, model)
-            ending.callback(started.close)
-            started.rounds(WARM_UP)
-            started.pause()
-            return started
+@contextlib.contextmanager
+def bare_loop(backend: str, threads: int, model: PreparedModel) -> Iterator[Side]:
+    """A process of `studies.bare_loop`."""
+    card = backend_class(backend)
+    words = [backend, str(threads), model.onnx if card.needs_onnx else model.checkpoint, model.cases[SIZE]]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "studies.bare_loop", *map(str, words)],
+        cwd=REPOSITORY,
+        env={**shell_environment(), **card.environment(threads)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        process_group=0,
+    )
+    asked, answers = process.stdin, process.stdout
+    assert asked is not None and answers is not None  # noqa: S101, PT018 - for mypy
 
-        if suite_first:
-            one, other = suite(), bare()
-        else:
-            other, one = bare(), suite()
-        yield one, other
+    def rounds(count: int) -> list[float]:
+        print(count, file=asked, flush=True)
+        durations_s: list[float] = json.loads(answers.readline())
+        return durations_s
+
+    try:
+        yield Side(pid=process.pid, rounds=rounds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def launch(backend: str, threads: int, model: PreparedModel, number: int) -> tuple[float, float]:
-    """Median over turns of the log ratio of one launch, and the bare loop's median in seconds."""
-    with pair(backend, threads, model, suite_first=number % 2 == 0) as (suite, bare):
-        medians: tuple[list[float], list[float]] = ([], [])
+    """One launch, a fresh pair of processes whose turns go in ABBA order; the suite starts first in the even ones.
+
+    Returns:
+        The median over turns of the log ratio of the medians, suite over bare loop, and the bare loop's median in seconds.
+    """
+    medians: dict[str, list[float]] = {"suite": [], "bare": []}
+    sides: dict[str, Side] = {}
+    with contextlib.ExitStack() as ending:
+        for name in ("suite", "bare") if number % 2 == 0 else ("bare", "suite"):
+            make = suite if name == "suite" else bare_loop
+            sides[name] = ending.enter_context(make(backend, threads, model))
+            sides[name].turn(WARM_UP)
         for turn in range(TURNS):
-            order = (0, 1) if (turn + number) % 4 in (0, 3) else (1, 0)  # ABBA
-            for which in order:
-                side = (suite, bare)[which]
-                side.resume()
-                medians[which].append(statistics.median(side.rounds(ROUNDS + 1)[1:]))
-                side.pause()
-    ratios = [math.log(suite_s / bare_s) for suite_s, bare_s in zip(*medians, strict=True)]
-    return statistics.median(ratios), statistics.median(medians[1])
+            for name in ("suite", "bare") if (turn + number) % 4 in (0, 3) else ("bare", "suite"):
+                medians[name].append(statistics.median(sides[name].turn(ROUNDS + 1)[1:]))
+    ratios = [math.log(suite_s / bare_s) for suite_s, bare_s in zip(medians["suite"], medians["bare"], strict=True)]
+    return statistics.median(ratios), statistics.median(medians["bare"])
+
+
+def judged(backend: str, launches: Sequence[float], bare_s: float) -> tuple[list[str], bool]:
+    """A row of the table, and whether fidelity holds: narrow enough, and 1.0 in the interval or within BIAS of the estimate.
+
+    The process that starts first comes out slower, by up to 2 %. So launches come in twos with the start order swapped, and
+    the mean of the two is one observation. The interval is Student's over these.
+
+    Args:
+        backend: whose.
+        launches: log of the suite's latency over the bare loop's; the suite starts first in the even ones.
+        bare_s: median latency of the bare loop.
+    """
+    twos = list(zip(launches[::2], launches[1::2], strict=True))
+    observed = [statistics.fmean(two) for two in twos]
+    first_slower = statistics.fmean((suite_first - bare_first) / 2 for suite_first, bare_first in twos)
+    estimate = statistics.fmean(observed)
+    half_width = float(stats.t.ppf(0.975, len(twos) - 1)) * statistics.stdev(observed) / math.sqrt(len(twos))
+    holds = half_width <= math.log1p(LIMITS[backend]) and abs(estimate) <= max(half_width, math.log1p(BIAS))
+    low, high = math.exp(estimate - half_width), math.exp(estimate + half_width)
+    cells = [backend, str(len(launches)), f"{bare_s * 1e3:.1f} ms", f"{math.exp(estimate):.4f}", f"[{low:.4f}, {high:.4f}]"]
+    cells += [f"{math.expm1(half_width):.2%} (aim {LIMITS[backend]:.0%})", f"{math.expm1(first_slower):+.2%}"]
+    return [*cells, "holds" if holds else "DOES NOT HOLD"], holds
 
 
 def main() -> int:
@@ -222,36 +164,29 @@ def main() -> int:
     )
     parser.add_argument("--backends", default=",".join(LIMITS), help="default: %(default)s")
     parser.add_argument("--model", default="bert-base-cased", help="default: %(default)s")
-    arguments = parser.parse_args()
-    if arguments.launches < 4 or arguments.launches % 2:
-        parser.error(f"--launches {arguments.launches}: launches come in twos, and an interval takes two such observations")
+    options = parser.parse_args()
+    if options.launches < 4 or options.launches % 2:
+        parser.error(f"--launches {options.launches}: launches come in twos, and an interval takes two such observations")
     topology = Topology.of_this_process()
     threads = topology.usable_physical_cores
-    sizes = [tuple(int(number) for number in SIZE.split("x"))]
-    model = prepare_in_subprocess(arguments.model, [(size[0], size[1]) for size in sizes])
+    model = prepare_in_subprocess(options.model, parse_problem_sizes(SIZE))
     machine = Fingerprint.of_this_machine()
     print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, {machine.machine_id}, {threads} threads")
     packages = ("torch", "tensorflow", "onnxruntime", "transformers", "keras-hub")
     print(", ".join(f"{name} {version(name)}" for name in packages))
-    print(
-        f"{arguments.model}, batch x sequence {SIZE}, {TURNS} turns of {ROUNDS} rounds a launch, ABBA, idle side stopped\n"
-    )
-    print("| backend | launches | bare loop | suite / bare loop | 95 % interval | half-width | first process slower by | |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    results = []
+    print(f"{options.model}, batch x sequence {SIZE}, {TURNS} turns of {ROUNDS} rounds a launch, ABBA, idle side stopped\n")
+    print(*table(HEADS, []), sep="\n", flush=True)
+    everything_holds = True
     with granted(topology.pick_cpus(threads)):
-        for backend in arguments.backends.split(","):
+        for backend in options.backends.split(","):
             started = time.monotonic()
-            launches = [launch(backend, threads, model, number) for number in range(arguments.launches)]
-            result = Fidelity(
-                backend=backend,
-                launches=[log_ratio for log_ratio, _ in launches],
-                bare_median_s=statistics.median(median_s for _, median_s in launches),
-            )
-            results.append(result)
-            print(result.row(), flush=True)
+            launches = [launch(backend, threads, model, number) for number in range(options.launches)]
+            ratios, bare_s = zip(*launches, strict=True)
+            cells, holds = judged(backend, ratios, statistics.median(bare_s))
+            everything_holds &= holds
+            print(row(cells), flush=True)
             print(f"{backend}: {time.monotonic() - started:.0f} s", file=sys.stderr)
-    return 0 if all(result.holds for result in results) else 1
+    return 0 if everything_holds else 1
 
 
 if __name__ == "__main__":

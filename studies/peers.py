@@ -6,8 +6,8 @@ Their own code is asked, not ours.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 THRESHOLDS: Final = ("mean:5%", "min:5%", "median:5%")
 MANN_WHITNEY: Final = "Mann-Whitney 0.05"
@@ -15,35 +15,24 @@ PEERS: Final = (*THRESHOLDS, MANN_WHITNEY)
 
 
 def label(rule: str) -> str:
-    """A rule in a table: what one types stands as code."""
+    """A rule in a table: what one types is code."""
     return f"`{rule}`" if rule in THRESHOLDS else rule
 
 
-def call_slower(
-    rounds_s: Sequence[float],
-    before_s: Sequence[float],
-    *,
-    stats: Mapping[str, float] | None = None,
-    stats_before: Mapping[str, float] | None = None,
-) -> list[str]:
+def call_slower(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     """The rules that call a benchmark slower than it was.
 
     Args:
-        rounds_s: in seconds, as measured.
-        before_s: those it is compared with.
-        stats: pytest-benchmark's, where it wrote some of more rounds than are kept.
-        stats_before: the same of what it is compared with.
+        now: pytest-benchmark's `stats`, of which only `data` has to be there, the rounds in seconds. Of statistics that are
+            there too there may have been more rounds than were kept.
+        before: the same of what it is compared with.
     """
     from pytest_benchmark.utils import parse_compare_fail
     from scipy.stats import mannwhitneyu
 
-    now, before = stats or stats_of(rounds_s), stats_before or stats_of(before_s)
-    slower = [rule for rule in THRESHOLDS if parse_compare_fail(rule).fails(now, before)]
-    if mannwhitneyu(rounds_s, before_s, alternative="greater").pvalue < 0.05:
+    kinds: dict[str, Callable[[Any], float]] = {"mean": statistics.fmean, "min": min, "median": statistics.median}
+    both = [{word: of.get(word) or function(of["data"]) for word, function in kinds.items()} for of in (now, before)]
+    slower = [rule for rule in THRESHOLDS if parse_compare_fail(rule).fails(*both)]
+    if mannwhitneyu(now["data"], before["data"], alternative="greater").pvalue < 0.05:
         slower.append(MANN_WHITNEY)
     return slower
-
-
-def stats_of(rounds_s: Sequence[float]) -> dict[str, float]:
-    """The statistics that the thresholds ask for."""
-    return {"mean": statistics.fmean(rounds_s), "min": min(rounds_s), "median": statistics.median(rounds_s)}

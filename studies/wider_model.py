@@ -1,8 +1,7 @@
 """A model that computes the same answer with more work on every thread: its feed-forward layers are wider.
 
 The units that are added are copies of the first ones, and nobody reads them: their column of the next matrix is zero. It is
-how a slower kernel of a library is slow, on every thread, where studies/extra_work.py works on one. Beside a busy neighbour
-the two differ: work on the core without it costs a smaller share of a forward pass that takes twice as long.
+how a slower kernel of a library is slow, on every thread, where studies/extra_work.py works on one.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -20,9 +18,6 @@ from safetensors.numpy import load_file, save_file
 from fixtures.backends import backend_class
 from fixtures.model.checkpoint import find_or_build, read_config
 from fixtures.model.prepared import PreparationError, prepare_in_subprocess
-
-WIDER: Final = "STUDY_WIDER_MODEL"
-"""Environment variable: JSON, a backend's name to what it loads in place of the model: `checkpoint` and `onnx`."""
 
 
 def parse_units(text: str) -> dict[str, int]:
@@ -41,12 +36,9 @@ def parse_units(text: str) -> dict[str, int]:
 
 
 def widen(checkpoint: Path, units: int, target: Path) -> None:
-    """Writes a checkpoint with so many more units in each feed-forward layer, and the same answer.
+    """Writes the checkpoint of a BERT with so many more units in each feed-forward layer to a folder that is not there yet.
 
-    Args:
-        checkpoint: a checkpoint directory of a BERT with L layers, hidden size H and I units between them.
-        units: how many more, at most I. The weights of a layer become [I + units, H], the next one's [H, I + units].
-        target: a folder that is not there yet.
+    Of H hidden and I units the weights of a layer become [I + units, H], the next one's [H, I + units]; the answer stays.
 
     Raises:
         PreparationError: it is another architecture, or has fewer units than are to be added.
@@ -69,12 +61,7 @@ def widen(checkpoint: Path, units: int, target: Path) -> None:
 
 
 def prepare_wider(model: str, units: Mapping[str, int], folder: Path) -> dict[str, dict[str, str | None]]:
-    """Makes a wider model for each backend; what `WIDER` is to say of them.
-
-    Args:
-        model: a name, a directory or a hub id.
-        units: as `parse_units` gives them.
-        folder: where the checkpoints are written; exported files go to the cache.
+    """Makes a wider model for each backend of `parse_units`, checkpoints in a folder; what `extra_work.WIDER` is to say.
 
     Raises:
         PreparationError: `widen` says why.

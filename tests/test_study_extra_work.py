@@ -16,8 +16,8 @@ from fixtures.backends import load_backend_class
 from fixtures.model.checkpoint import count_parameters, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from fixtures.worker.parity import read_case, require_parity
-from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER
-from studies.wider_model import WIDER, parse_units, prepare_wider, widen
+from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER, WIDER, WORK
+from studies.wider_model import parse_units, prepare_wider, widen
 from tests.suite import REPOSITORY
 
 UNITS = 48
@@ -87,6 +87,17 @@ def test_a_single_thread_has_none_to_lose(monkeypatch: pytest.MonkeyPatch) -> No
     for backend in SLOWED:
         with pytest.raises(ValueError, match="a single thread"):
             backend().import_framework(1)
+
+
+def test_workers_are_told_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the variables of the real backend, whatever else a worker inherits."""
+    for name in WORK:
+        monkeypatch.delenv(name, raising=False)
+    for backend in SLOWED:
+        assert backend.environment(1) == backend.__bases__[1].environment(1)
+    monkeypatch.setenv(CHANGE, EAGER_ATTENTION)
+    for backend in SLOWED:
+        assert backend.environment(1) == {**backend.__bases__[1].environment(1), CHANGE: EAGER_ATTENTION}
 
 
 def test_what_cannot_be_made_wider(prepared: PreparedModel, tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studies.error_rates import StudyError
-from studies.reference_kernel import append, baselines_of, record_of, show
+from studies import loop, reference_kernel
+from studies.extra_work import PLAN
+from studies.loop import Session, append, records_in
+from studies.reference_kernel import baselines_of, main, record_of, show
 from tests.builders import ONE, TWO, run_content
 from tests.test_reference_kernel import moody, with_kernel
 
@@ -32,7 +35,7 @@ def test_records_are_runs(tmp_path: Path) -> None:
         append(data, record_of(content(factors, day), {}))
     (name,) = {one["fullname"] for one in content((1, 1, 1), 8)["benchmarks"] if one["param"] == ONE}
     append(data, record_of(content((1, 1, 1), 8, slowed=1.10), {name: 0.10}))
-    text = show(data)
+    text = "\n".join(show(records_in(data)))
     assert "8 runs from 2026-03-01T12:00 to 2026-03-09T12:00 UTC, 7 of them with nothing changed" in text
     rows = {tuple(cell.strip() for cell in line.split("|")[1:4]): line.split("|")[4:6] for line in text.splitlines()}
     assert [cell.strip() for cell in rows["onnxruntime", "10%", "stored"]] == ["1", "0"]
@@ -62,7 +65,28 @@ def test_records_stay_small_and_say_nothing_of_the_host(tmp_path: Path) -> None:
     assert set(json.loads(line)["machine_info"]) == {"machine_id"}
 
 
-def test_nothing_measured(tmp_path: Path) -> None:
+def test_nothing_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A clear message."""
-    with pytest.raises(StudyError, match="has no run; measure some"):
-        show(tmp_path / "none.jsonl")
+    assert main(["show", "--data", str(tmp_path / "none.jsonl")]) == 2
+    assert "none.jsonl has no line; measure some: python -m studies.reference_kernel measure" in capsys.readouterr().err
+
+
+def test_extra_work_is_a_share_of_the_newest_clean_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of one that is made for it and not put on record, where a study is asked for no clean run."""
+    works: list[dict[str, str]] = []
+
+    def session(folder: Path, *_: str, work: dict[str, str], codes: tuple[int, ...]) -> Session:
+        works.append(work)
+        return Session(path=folder / "run.json", content=content((1, 1, 1), len(works)), code=codes[0], wall_s=1.0)
+
+    monkeypatch.setattr(reference_kernel, "session", session)
+    monkeypatch.setattr(random.SystemRandom, "random", lambda _: 0.0)
+    monkeypatch.setattr(loop, "FOLDER", tmp_path)
+    data = tmp_path / "data.jsonl"
+    assert main(["measure", "--clean", "2", "--shares", "0.5", "--data", str(data)]) == 0
+    assert [set(record["extra_work"].values()) for record in records_in(data)] == [set(), {0.5}, set()]
+    assert [PLAN in work for work in works] == [False, True, False]
+    monkeypatch.setattr(loop, "FOLDER", tmp_path / "another second")
+    assert main(["measure", "--clean", "0", "--slowed", "2", "--data", str(data)]) == 0
+    assert [PLAN in work for work in works[3:]] == [False, True, False, True]
+    assert len(records_in(data)) == 5

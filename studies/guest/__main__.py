@@ -53,23 +53,18 @@ def main() -> int:
     return 1 if complaints else 0
 
 
-def tell(line: str) -> None:
-    """Prints what is being done."""
-    print(f"-- {line}", flush=True)
-
-
 def run_guest(backends: str, kept: Path, time_out_s: float) -> float:
     """Boots the guest with a job and copies what it left; returns the seconds that it was on."""
-    kernel, root = image.kernel(tell), image.root_image(tell)
+    kernel, root = image.kernel(), image.root_image()
     with tempfile.TemporaryDirectory(prefix="bert-guest-") as name:
         folder = Path(name)
         job, out = folder / "job.ext4", folder / "out.ext4"
-        tell(f"preparing {MODEL} and copying the checkout")
+        image.tell(f"preparing {MODEL} and copying the checkout")
         write_job(folder / "job", backends)
         image.write_image(folder / "job", job)
         (folder / "empty").mkdir()
         image.write_image(folder / "empty", out, size_bytes=OUT_MIB << 20)
-        tell(f"starting the guest: {machine.SOCKETS} sockets x {machine.CORES} cores x {machine.THREADS} threads")
+        image.tell(f"starting the guest: {machine.SOCKETS} sockets x {machine.CORES} cores x {machine.THREADS} threads")
         started = time.monotonic()
         try:
             machine.boot(machine.command(kernel, root, job, out, folder / "console.txt"), time_out_s=time_out_s)

@@ -1,7 +1,7 @@
 """What the guest is made of: a kernel and a root file system from Debian's packages, with this project's own from PyPI.
 
-Nothing is mounted and nothing installed here: packages are unpacked, and file systems made from folders. The root image is
-cached by what it is made of; a build takes minutes, the next start seconds.
+Nothing is mounted and nothing installed here: packages are unpacked, and file systems made from folders. Both are cached by
+what they are made of; a build takes minutes, the next start seconds.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fixtures.model import cache
 from fixtures.process.environment import REPOSITORY
@@ -100,76 +100,62 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, variables: Ma
     return done.stdout
 
 
-def kernel(tell: Callable[[str], None]) -> Path:
+def tell(line: str) -> None:
+    """Prints what is being done."""
+    print(f"-- {line}", flush=True)
+
+
+def kernel() -> Path:
     """The kernel's file, from the newest package of its name."""
-    depends = run(["apt-cache", "depends", KERNEL_PACKAGE])
-    found = re.search(r"Depends: (linux-image-\S+)", depends)
+    found = re.search(r"Depends: (linux-image-\S+)", run(["apt-cache", "depends", KERNEL_PACKAGE]))
     if found is None:
         raise GuestError(f"{KERNEL_PACKAGE} is not among the packages of this machine: sudo apt-get update")
     package = found[1]
 
-    def build(folder: Path) -> None:
+    def build(folder: Path) -> Path:
         tell(f"unpacking the kernel of {package}")
         run(["apt-get", "download", "-o", "APT::Sandbox::User=root", package], cwd=folder)
         (deb,) = folder.glob("*.deb")
         run(["dpkg-deb", "-x", deb, folder / "unpacked"])
         (image,) = (folder / "unpacked/boot").glob("vmlinuz-*")
-        image.replace(folder / "vmlinuz")
-        shutil.rmtree(folder / "unpacked")
-        deb.unlink()
+        return image
 
     version = run(["apt-cache", "policy", package]).partition("Candidate: ")[2].split()[0]
-    return made(cache.root() / "guest" / f"kernel-{cache.key({'package': package, 'version': version})}", build) / "vmlinuz"
+    return made("vmlinuz", {"package": package, "version": version}, build)
 
 
-def root_image(tell: Callable[[str], None]) -> Path:
+def root_image() -> Path:
     """The image of the root file system, with Python, numactl, and this project's dependencies."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if here != PYTHON or platform.machine() != "x86_64":
         raise GuestError(f"the guest has Python {PYTHON} on x86_64, and this is Python {here} on {platform.machine()}")
-    constraints = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
-    made_from = {
-        "recipe": RECIPE,
-        "suite": SUITE,
-        "packages": PACKAGES,
-        "constraints": constraints,
-        "pyproject": (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"),
-        "extras": EXTRAS,
-        "init": INIT,
-    }
+    files = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in ("constraints.txt", "pyproject.toml")}
 
-    def build(folder: Path) -> None:
+    def build(folder: Path) -> Path:
         tree = folder / "root"
         tell(f"making a root file system of Debian {SUITE}")
-        run(
-            [
-                *("mmdebstrap", "--variant=minbase", "--mode=root" if os.geteuid() == 0 else "--mode=unshare"),
-                *(f"--include={','.join(PACKAGES)}", SUITE, tree, MIRROR),
-            ]
-        )
+        mode = "--mode=root" if os.geteuid() == 0 else "--mode=unshare"
+        run(["mmdebstrap", "--variant=minbase", mode, f"--include={','.join(PACKAGES)}", SUITE, tree, MIRROR])
         tell("installing the project's dependencies into it")
         pip: list[str | Path] = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
-        run([*pip, "--target", tree / "opt/site-packages", "-c", REPOSITORY / "constraints.txt", *requirements()])
+        wanted = requirements(files["pyproject.toml"])
+        run([*pip, "--target", tree / "opt/site-packages", "-c", REPOSITORY / "constraints.txt", *wanted])
         for name in ("job", "out"):
             (tree / name).mkdir()
         (tree / "sbin/guest-init").write_text(INIT, encoding="utf-8")
         (tree / "sbin/guest-init").chmod(0o755)
         tell("writing the image")
         write_image(tree, folder / "root.ext4")
-        shutil.rmtree(tree)
+        return folder / "root.ext4"
 
-    return made(cache.root() / "guest" / f"root-{cache.key(made_from)}", build) / "root.ext4"
+    words = {"recipe": RECIPE, "suite": SUITE, "packages": PACKAGES, "extras": EXTRAS, "init": INIT}
+    return made("root.ext4", {**files, **words}, build)
 
 
-def requirements() -> list[str]:
+def requirements(pyproject: str) -> list[str]:
     """This project's dependencies with EXTRAS, as pip takes them."""
-    import tomllib
-
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found: list[str] = list(project["dependencies"])
-    for extra in EXTRAS:
-        found += project["optional-dependencies"][extra]
-    return found
+    project = tomllib.loads(pyproject)["project"]
+    return [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
 
 
 def write_image(tree: Path, image: Path, *, size_bytes: int | None = None) -> None:
@@ -187,14 +173,10 @@ def read_image(image: Path, folder: Path) -> None:
     run(["debugfs", "-R", f"rdump / {folder}", image])
 
 
-def made(target: Path, build: Callable[[Path], None]) -> Path:
-    """The folder `target`, built beside its place and renamed into it if it is not there yet."""
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as folder:
-        built = Path(folder) / "built"
-        built.mkdir()
-        build(built)
-        built.replace(target)
+def made(name: str, made_from: Mapping[str, Any], build: Callable[[Path], Path]) -> Path:
+    """The cached file of that name; `build` makes it in a folder, where it was made from anything else."""
+    target = cache.root() / "guest" / cache.key(made_from) / name
+    if not target.exists():
+        with cache.building(target.parent) as folder:
+            cache.publish_file(build(folder), target)
     return target
