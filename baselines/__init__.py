@@ -1,5 +1,5 @@
 """What a run is judged against, and the commands on the files of runs: `python -m baselines`.
 
-Needs no pytest, no framework and nothing of fixtures/. `run_file` is the one place that knows how a run's file is put
-together and written; fixtures/run/journal.py uses it while measuring.
+Needs no pytest, no framework and nothing of fixtures/. A test process uses it too: files/run_folder.py puts its run.json
+together, the judge decides about its tests.
 """

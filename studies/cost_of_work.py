@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from baselines.judging.middle import interquartile_mean, standard_error
+from baselines.judging.interquartile import interquartile_mean, standard_error
 from fixtures.backends.interface import Forward
 from fixtures.machine.affinity import busy_threads, thread_cpu_times_s
 from fixtures.measurement.turns import LEAST_ROUNDS, LEAST_TURNS, TURN_S

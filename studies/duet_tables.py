@@ -7,7 +7,10 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from baselines.judging.duet import DuetPolicy, LaunchPair, Look, fit, power
+from baselines.judging.duet import power
+from baselines.judging.launch_pairs import LaunchPair, fit
+from baselines.judging.looks import Look
+from baselines.judging.policy import DuetPolicy
 from baselines.judging.wording import percent
 from studies.loop import Record, counted, grouped, interval, table
 from studies.peers import PEERS, label

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.comparing.comparison import compare, past_in
-from baselines.comparing.reference_kernel import MOVED_LIMIT, PROVING_RUNS, kernel_in, movements, proofs_of
-from baselines.files.reading import read_run
-from baselines.files.results import Run
-from baselines.files.store import KEPT_RUNS
+from baselines.comparing.kernel_movement import MOVED_LIMIT, movements
+from baselines.comparing.reference_kernel import PROVING_RUNS, kernel_in, proofs_of
+from baselines.files.past import KEPT_RUNS
+from baselines.files.reading_runs import read_run
+from baselines.files.run import Run
 from studies import loop
 from studies.extra_work import drawn, work_for
 from studies.loop import One, Record, counted, grouped, parse_shares, rounded, session, table

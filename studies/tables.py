@@ -13,8 +13,7 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, Final
 
-from baselines.files.reading import run_path
-from baselines.files.run_file import RunFileError
+from baselines.files.run_folder import RunFileError, run_path
 from studies.loop import Record, grouped, table
 
 Cells = Mapping[str, str]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT, STEAL_SHARE_LIMIT
-from baselines.files.reading import run_path
-from baselines.files.store import accepted_runs, pasts
+from baselines.files.past import pasts
+from baselines.files.run_folder import run_path
+from baselines.files.store import accepted_runs
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, git
 
 
@@ -356,7 +357,7 @@ def test_the_newest_run_is_the_default(checkout: Checkout, monkeypatch: pytest.M
     """Without a run the newest under runs/ is meant."""
     for day, name in enumerate(("20260301T120000Z_1a2b3c4d5e6f", "20260302T120000Z_1a2b3c4d5e6f")):
         checkout.run(started_day=day).rename(checkout.runs / name)
-    monkeypatch.setattr("baselines.commands.accept.run_path", lambda run: run_path(run, checkout.runs))
+    monkeypatch.setattr("baselines.accepting.accept.run_path", lambda run: run_path(run, checkout.runs))
     assert checkout.accept().out.startswith("20260302T120000Z_1a2b3c4d5e6f: 1 of 1")
 
 

@@ -1,4 +1,4 @@
-"""`baselines confirm`: which suspects a duet acquits, which stay red, and that every later word abides by it."""
+"""`baselines confirm`: which suspects a duet clears, which stay red, and that every later word abides by it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 
-from baselines.commands import confirm
-from baselines.comparing import confirmation
+from baselines.commands.confirm import confirm
+from baselines.confirming import duet_run
+from baselines.confirming.findings import why_not_cleared
+from baselines.confirming.suspects import Suspect
 from baselines.files.checkout import code_changed
-from baselines.files.reading import read_run
-from baselines.files.run_file import RunFileError
+from baselines.files.reading_runs import read_run
+from baselines.files.run_folder import RunFileError
 from baselines.files.store import MACHINES
 from baselines.judging.judgement import Against, Judgement, Verdict
 from tests.builders import ONE, THREE, TWO, Checkout, benchmark, git
 
 SAME = {"reference": {"versions": {"torch": "2.13.0"}}}
-ACQUITTED = {"verdict": "passed", "ratio": 1.001, "interval": [0.99, 1.012], **SAME}
-CONVICTED = {"verdict": "regressed", "ratio": 1.2, "interval": [1.19, 1.21], **SAME}
+CLEARED = {"verdict": "passed", "ratio": 1.001, "interval": [0.99, 1.012], **SAME}
+SLOWER = {"verdict": "regressed", "ratio": 1.2, "interval": [1.19, 1.21], **SAME}
 UNSURE = {"verdict": "inconclusive", "ratio": 1.01, "interval": [0.97, 1.05], **SAME}
 
 
@@ -38,11 +40,11 @@ class Confirming:
         self.found: dict[str, Any] = {}
         self.asked: list[str] = []
 
-        def played(names: list[str], *_: Any, **__: Any) -> dict[str, Any]:
+        def measured(names: list[str], *_: Any, **__: Any) -> dict[str, Any]:
             self.asked = names
             return self.found
 
-        monkeypatch.setattr(confirmation, "played", played)
+        monkeypatch.setattr(duet_run, "measured_in_a_duet", measured)
 
     def commit(self) -> None:
         """Commits whatever changed."""
@@ -61,18 +63,11 @@ class Confirming:
 
     def __call__(self, run: Path) -> tuple[str, int]:
         """Confirms a run."""
-        return confirm.confirm(
-            confirm.Request(
-                run=run,
-                reference_python="python",
-                machines=self.checkout.store,
-                checkout=self.checkout.folder,
-            )
-        )
+        return confirm(run, self.checkout.store, reference_python="python", checkout=self.checkout.folder)
 
 
 ONE_S, TWO_S = 0.01, 0.02
-PLAYED = confirmation.played
+MEASURED_IN_A_DUET = duet_run.measured_in_a_duet
 ANY_RUN = next(MACHINES.glob("*/*/*.json"))
 NAME = benchmark(ONE)["fullname"]
 
@@ -83,31 +78,31 @@ def confirming(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
     return Confirming(Checkout(tmp_path / "checkout", capsys), monkeypatch)
 
 
-def test_acquitted(confirming: Confirming) -> None:
+def test_cleared(confirming: Confirming) -> None:
     """Packages and code are the same and the duet excludes the slowdown: green, and compare says why."""
     run = confirming.run(2 * ONE_S, TWO_S, 9)
     assert confirming.checkout.baselines("compare", run).code == 1
-    confirming.found = {NAME: ACQUITTED}
+    confirming.found = {NAME: CLEARED}
     text, code = confirming(run)
     assert (confirming.asked, code) == ([NAME], 0)
     assert text == (
-        f"acquitted  {NAME}: a duet with the accepted run's environment, same code, same CPUs: "
+        f"cleared    {NAME}: a duet with the accepted run's environment, same code, same CPUs: "
         "+0.1 % [-1.0 %, +1.2 %]: the machine changed"
     )
     compared = confirming.checkout.baselines("compare", run)
     assert compared.code == 0
-    assert "acquitted: a duet with the accepted run's environment" in compared.out
+    assert "cleared: a duet with the accepted run's environment" in compared.out
 
 
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        (CONVICTED, "the duet finds it slower than the accepted run's environment as well: +20.0 % [+19.0 %, +21.0 %]"),
+        (SLOWER, "the duet finds it slower than the accepted run's environment as well: +20.0 % [+19.0 %, +21.0 %]"),
         (UNSURE, "the duet cannot exclude 3.0%: +1.0 % [-3.0 %, +5.0 %]"),
         ({"verdict": "inconclusive", "ratio": None, "interval": None}, "the duet has too few launch pairs"),
         (None, "the duet could not measure it"),
         (
-            {**ACQUITTED, "reference": {"versions": {"torch": "2.14.0"}}},
+            {**CLEARED, "reference": {"versions": {"torch": "2.14.0"}}},
             "the reference has torch 2.14.0, and the accepted run had torch 2.13.0: build it, tox run -e reference",
         ),
     ],
@@ -123,60 +118,60 @@ def test_stays_red(confirming: Confirming, said: dict[str, Any] | None, reason: 
     assert reason.partition(":")[0] in compared.out
 
 
-def test_changed_code_is_not_acquitted(confirming: Confirming) -> None:
+def test_changed_code_is_not_cleared(confirming: Confirming) -> None:
     """Both sides of a duet run the code of this checkout, so that it cannot speak for it; other files do not matter."""
     (confirming.checkout.folder / "README.md").write_text("words\n")
     confirming.commit()
-    confirming.found = {NAME: ACQUITTED}
+    confirming.found = {NAME: CLEARED}
     assert confirming(confirming.run(2 * ONE_S, TWO_S, 9))[1] == 0
     (confirming.checkout.folder / "fixtures" / "timing.py").write_text("2\n")
     confirming.commit()
     text, code = confirming(confirming.run(2 * ONE_S, TWO_S, 10))
     assert code == 1
-    assert "the packages are not it (+0.1 % [-1.0 %, +1.2 %]), but the code changed since" in text
+    assert "the packages are not the cause (+0.1 % [-1.0 %, +1.2 %]), but the code changed since" in text
     assert text.endswith("fixtures/timing.py")
 
 
-def test_creep_is_not_acquitted() -> None:
+def test_creep_is_not_cleared() -> None:
     """The anchor is older than the newest accepted environment, which may have become slower with it."""
     crept = Judgement(verdict=Verdict.REGRESSED, reason="", against=Against.ANCHOR, allowance=0.05)
     run = read_run(ANY_RUN)
-    suspect = confirmation.Suspect(judgement=crept, run=run, result=run.results[0])
-    said = {**ACQUITTED, "reference": {"versions": dict(run.results[0].versions)}}
-    why = confirmation.why_not_acquitted(said, suspect, None)
+    suspect = Suspect(judgement=crept, run=run, result=run.results[0])
+    said = {**CLEARED, "reference": {"versions": dict(run.results[0].versions)}}
+    why = why_not_cleared(said, suspect, None)
     assert why is not None
     assert why.startswith("it crept away from its anchor")
 
 
 def test_what_no_duet_can_take_away(confirming: Confirming) -> None:
-    """A failed test, a missing benchmark, a run that was cut off: red, whatever is acquitted."""
+    """A failed test, a missing benchmark, a run that was cut off: red, whatever is cleared."""
     failed = {TWO.join(("benchmarks/x.py::", "")): {"outcome": "failed", "reason": "a thread left its CPUs"}}
     run = confirming.run(2 * ONE_S, TWO_S, 9, partial=True, not_measured=failed)
-    confirming.found = {NAME: ACQUITTED}
+    confirming.found = {NAME: CLEARED}
     text, code = confirming(run)
     assert code == 1
-    assert "acquitted  " in text
+    assert "cleared  " in text
     assert "a thread left its CPUs" in text
     assert "stays red  the run was cut off before its end" in text
 
 
 def test_a_suite_that_is_slower_as_a_whole(confirming: Confirming) -> None:
-    """Every backend is heard: acquitted where all of them are, red where one is not."""
+    """Every backend is heard: cleared where all of them are, red where one is not."""
     commit = git(confirming.checkout.folder, "rev-parse", "HEAD").strip()
     slower = [benchmark(name, 1.04 * seconds) for name, seconds in ((ONE, ONE_S), (TWO, TWO_S), (THREE, TWO_S))]
     run = confirming.checkout.run(*slower, started_day=9, commit_info={"id": commit})
     assert confirming.checkout.baselines("compare", run).code == 1
     names = [one["fullname"] for one in slower]
-    confirming.found = dict.fromkeys(names, ACQUITTED)
+    confirming.found = dict.fromkeys(names, CLEARED)
     text, code = confirming(run)
     assert sorted(confirming.asked) == sorted(names)
     assert code == 0, text
-    assert "acquitted  the suite as a whole: 3 benchmarks in a duet, of every backend" in text
+    assert "cleared    the suite as a whole: 3 benchmarks in a duet, of every backend" in text
     assert confirming.checkout.baselines("compare", run).code == 0
     confirming.found[names[1]] = UNSURE
     text, code = confirming(run)
     assert code == 1
-    assert "stays red  the suite as a whole: not acquitted with it: test_out_of_the_box[pytorch" in text
+    assert "stays red  the suite as a whole: not cleared with it: test_out_of_the_box[pytorch" in text
     assert confirming.checkout.baselines("compare", run).code == 1
 
 
@@ -193,7 +188,7 @@ def test_a_failure_that_no_benchmark_explains(confirming: Confirming) -> None:
     text, code = confirming(confirming.run(ONE_S, TWO_S, 9, exit_status=1))
     assert (code, confirming.asked) == (1, [])
     assert "stays red  pytest ended with exit code 1, and no benchmark says why" in text
-    confirming.found = {NAME: ACQUITTED}
+    confirming.found = {NAME: CLEARED}
     text, code = confirming(confirming.run(2 * ONE_S, TWO_S, 10, exit_status=3))
     assert code == 1
     assert "stays red  pytest ended with exit code 3" in text
@@ -201,9 +196,9 @@ def test_a_failure_that_no_benchmark_explains(confirming: Confirming) -> None:
 
 
 def test_a_confirmation_is_of_one_run(confirming: Confirming) -> None:
-    """Copied beside another run, or damaged, it acquits nobody: exit 2 with its path."""
+    """Copied beside another run, or damaged, it clears nothing: exit 2 with its path."""
     run = confirming.run(2 * ONE_S, TWO_S, 9)
-    confirming.found = {NAME: ACQUITTED}
+    confirming.found = {NAME: CLEARED}
     confirming(run)
     other = confirming.run(2 * ONE_S, TWO_S, 10)
     text = (run / "confirmation.json").read_text()
@@ -216,10 +211,10 @@ def test_a_confirmation_is_of_one_run(confirming: Confirming) -> None:
 
 
 def test_a_duet_without_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout_run: Any) -> None:
-    """Its exit code is said; nothing is acquitted."""
+    """Its exit code is said; nothing is cleared."""
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 4))
     with pytest.raises(RunFileError, match="the duet ended with exit code 4 and left no result"):
-        PLAYED([NAME], checkout_run, python="/no/python", extra=(), folder=tmp_path, checkout=tmp_path)
+        MEASURED_IN_A_DUET([NAME], checkout_run, python="/no/python", extra=(), checkout=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +238,7 @@ def test_launch_pairs_of_a_confirmation(
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(RunFileError):
-        PLAYED([NAME], checkout_run, python="/no/python", extra=extra, folder=tmp_path, checkout=tmp_path)
+        MEASURED_IN_A_DUET([NAME], checkout_run, python="/no/python", extra=extra, checkout=tmp_path)
     launches = [word for word in commands[0] if "launches" in word]
     assert launches == [word for word in said if "launches" in word]
     assert commands[0][-len(extra) :] == list(extra) or not extra
@@ -256,7 +251,7 @@ def checkout_run(confirming: Confirming) -> Any:
 
 
 def test_commits_that_git_does_not_know(confirming: Confirming) -> None:
-    """As in a shallow checkout: nobody is acquitted, and the way out is said."""
+    """As in a shallow checkout: nothing is cleared, and the way out is said."""
     said = code_changed(confirming.checkout.folder, "0" * 40, "HEAD")
     assert said is not None
     assert "git fetch --unshallow" in said

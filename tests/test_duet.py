@@ -12,21 +12,12 @@ from typing import Any
 
 import pytest
 
-from baselines.comparing.duet_words import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
-from baselines.judging.duet import (
-    Duet,
-    DuetPolicy,
-    LaunchPair,
-    Look,
-    convicted_together,
-    difference,
-    fit,
-    judge_duet,
-    looks_of,
-    overall,
-    power,
-)
+from baselines.comparing.duet_message import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
+from baselines.judging.duet import difference, judge_duet, power, red_together
 from baselines.judging.judgement import Judgement, Verdict
+from baselines.judging.launch_pairs import Duet, LaunchPair, fit, overall
+from baselines.judging.looks import Look, looks_of
+from baselines.judging.policy import DuetPolicy
 from fixtures.asked.settings import DUET_LAUNCHES, DUET_MOST
 
 POLICY = DuetPolicy()
@@ -262,8 +253,8 @@ def test_holm_at_the_end_convicts_no_fewer() -> None:
         "b": judged(0.009, Verdict.INCONCLUSIVE),
         "c": Judgement(verdict=Verdict.INCONCLUSIVE, reason=""),
     }
-    assert convicted_together(judgements, POLICY, comparisons=2) == ["b"]
-    assert convicted_together(judgements, POLICY, comparisons=3) == []
+    assert red_together(judgements, POLICY, comparisons=2) == ["b"]
+    assert red_together(judgements, POLICY, comparisons=3) == []
 
 
 def test_the_overall_change_counts_launch_pairs_and_not_benchmarks() -> None:

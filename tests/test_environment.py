@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 
 from baselines.__main__ import main
 from baselines.commands.environment import requirements
-from baselines.files.reading import read_run
-from baselines.files.run_file import RunFileError
+from baselines.files.reading_runs import read_run
+from baselines.files.run_folder import RunFileError
 from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT
-from baselines.files.reading import read_run
-from baselines.files.store import Addition, add
+from baselines.files.accepted_file import Addition
+from baselines.files.reading_runs import read_run
+from baselines.files.store import add
 from fixtures.machine.topology import Topology
 from tests.suite import SCALING, Ended, Suite
 

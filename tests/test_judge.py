@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -18,9 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.judging.judgement import Against, Evidence, History, Judgement, Policy, Verdict
+from baselines.judging.history import History
+from baselines.judging.holm import holm
+from baselines.judging.judgement import Against, Evidence, Judgement, Verdict
+from baselines.judging.policy import Policy
 from baselines.judging.spread import Spread, spreads_of
-from baselines.judging.stored import confirm, holm, judge_run, screen, suite_shift
+from baselines.judging.stored import judge_launches, judge_run
+from baselines.judging.suite import suite_shift
 
 ROOT = Path(__file__).resolve().parents[1]
 POLICY = Policy()
@@ -44,12 +49,19 @@ Z01, Z0005 = 2.3263478740408408, 3.2905267314918945
 
 def screened(value: float, *, history: History = LEVEL_ZERO, comparisons: int = 20, spread: Spread = KNOWN) -> Judgement:
     """The run's own launch, judged."""
-    return screen((value,), history, spread, POLICY, comparisons=comparisons)
+    return judge_launches((value,), history, spread, POLICY, evidence=Evidence.SCREEN, comparisons=comparisons)
 
 
-def confirmed(value: float, *, history: History = LEVEL_ZERO, comparisons: int = 20, spread: Spread = KNOWN) -> Judgement:
-    """A fresh launch, judged."""
-    return confirm((value,), history, spread, POLICY, comparisons=comparisons)
+def confirmed(
+    *values: float,
+    history: History = LEVEL_ZERO,
+    comparisons: int = 20,
+    spread: Spread = KNOWN,
+    min_effect: float | None = None,
+) -> Judgement:
+    """Fresh launches, judged."""
+    rule = partial(judge_launches, history=history, spread=spread, policy=POLICY, evidence=Evidence.CONFIRMED)
+    return rule(values, comparisons=comparisons, min_effect=min_effect)
 
 
 def baseline_of(count: int, *, runs: int = 8, sd: float = 0.01, seed: int = 1) -> dict[str, History]:
@@ -134,7 +146,7 @@ class TestConviction:
         """A benchmark's own minimum effect stands in for the policy's: allowed more, it is not convicted."""
         value = math.log1p(0.10)
         assert confirmed(value).verdict is Verdict.REGRESSED
-        judgement = confirm((value,), LEVEL_ZERO, KNOWN, POLICY, comparisons=20, min_effect=0.2)
+        judgement = confirmed(value, min_effect=0.2)
         assert judgement.verdict is Verdict.PASSED
         assert judgement.allowance == pytest.approx(0.2)
 
@@ -144,14 +156,14 @@ class TestConviction:
         assert judgement.verdict is Verdict.INCONCLUSIVE
         assert judgement.suspect
         assert judgement.evidence is Evidence.SCREEN
-        assert "to be measured again" in judgement.reason
+        assert "to be re-measured" in judgement.reason
         assert confirmed(math.log(10)).verdict is Verdict.REGRESSED
 
     def test_one_bad_launch_in_three(self) -> None:
         """One fresh launch that met a neighbour does not convict; two do."""
         bad = math.log(2)
-        assert confirm((0.0, bad, 0.001), LEVEL_ZERO, KNOWN, POLICY, comparisons=20).verdict is Verdict.PASSED
-        assert confirm((bad, 0.0, bad), LEVEL_ZERO, KNOWN, POLICY, comparisons=20).verdict is Verdict.REGRESSED
+        assert confirmed(0.0, bad, 0.001).verdict is Verdict.PASSED
+        assert confirmed(bad, 0.0, bad).verdict is Verdict.REGRESSED
 
     def test_reason(self) -> None:
         """The sentence has the change, its interval, against what, and from where on it would be regressed."""
@@ -351,17 +363,18 @@ class TestProperties:
     """What holds whatever was measured."""
 
     @settings(max_examples=80, deadline=None)
-    @given(past, run, st.floats(0.0, 1.0), st.integers(1, 500), st.sampled_from([screen, confirm]))
+    @given(past, run, st.floats(0.0, 1.0), st.integers(1, 500), st.sampled_from([Evidence.SCREEN, Evidence.CONFIRMED]))
     def test_slower_is_never_better(
-        self, history: History, launches: tuple[float, ...], more: float, comparisons: int, judged: type[screen]
+        self, history: History, launches: tuple[float, ...], more: float, comparisons: int, evidence: Evidence
     ) -> None:
         """One of four words is said, and a slower measurement never gets a better one."""
         spread = spreads_of({"a": history}, POLICY)["a"]
-        now = judged(launches, history, spread, POLICY, comparisons=comparisons)
-        slower = judged(tuple(v + more for v in launches), history, spread, POLICY, comparisons=comparisons)
+        rule = partial(judge_launches, history=history, spread=spread, policy=POLICY, evidence=evidence)
+        now = rule(launches, comparisons=comparisons)
+        slower = rule(tuple(v + more for v in launches), comparisons=comparisons)
 
         assert RANK[now.verdict] <= RANK[slower.verdict]
-        assert not (judged is screen and Verdict.REGRESSED in (now.verdict, slower.verdict))
+        assert not (evidence is Evidence.SCREEN and Verdict.REGRESSED in (now.verdict, slower.verdict))
         if slower.suspect:
             assert slower.verdict is Verdict.INCONCLUSIVE
 
@@ -403,7 +416,7 @@ class TestProperties:
     def test_numbers_agree_with_the_word(self, history: History, launches: tuple[float, ...], comparisons: int) -> None:
         """The printed numbers bear the verdict out."""
         spread = spreads_of({"a": history}, POLICY)["a"]
-        said = confirm(launches, history, spread, POLICY, comparisons=comparisons)
+        said = judge_launches(launches, history, spread, POLICY, evidence=Evidence.CONFIRMED, comparisons=comparisons)
         assert said.ratio is not None
         assert said.interval is not None
         assert said.allowance is not None
@@ -668,10 +681,11 @@ class TestErrorRates:
             spreads = spreads_of(histories, POLICY)
             for n, name in enumerate(histories):
                 launches = values[8, n].tolist()
-                said = screen(launches[:1], histories[name], spreads[name], POLICY, comparisons=10)
+                of_it = {"history": histories[name], "spread": spreads[name], "comparisons": 10}
+                said = screened(launches[0], **of_it)
                 if said.suspect:
                     again += 1
-                    said = confirm(launches[1:], histories[name], spreads[name], POLICY, comparisons=10)
+                    said = confirmed(*launches[1:], **of_it)
                 if n == 0:
                     found += said.verdict is Verdict.REGRESSED
                     slow_passed += said.verdict is Verdict.PASSED
@@ -734,7 +748,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="b0: the measured run: no launch"):
             judge_run({"b0": ()}, baseline_of(2), POLICY)
         with pytest.raises(ValueError, match="no accepted run to compare with"):
-            screen((0.0,), History(runs=()), KNOWN, POLICY, comparisons=1)
+            judge_launches((0.0,), History(runs=()), KNOWN, POLICY, evidence=Evidence.SCREEN, comparisons=1)
         with pytest.raises(ValueError, match="0 comparisons"):
             screened(0.0, comparisons=0)
         with pytest.raises(ValueError, match="2 runs with 1 run ids"):

@@ -8,7 +8,7 @@ from statistics import fmean, median, pvariance, stdev
 
 import pytest
 
-from baselines.judging.middle import interquartile_mean, standard_error
+from baselines.judging.interquartile import interquartile_mean, standard_error
 
 
 def draws(count: int, times: int = 1500) -> list[list[float]]:

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from baselines.comparing.differences import environment_differences, identity_differences
-from baselines.files.reading import read_run, result_of, run_path
-from baselines.files.results import Run, judged_values
-from baselines.files.run_file import RunFileError
+from baselines.files.reading_benchmarks import result_of
+from baselines.files.reading_runs import read_run
+from baselines.files.result import judged_values
+from baselines.files.run import Run
+from baselines.files.run_folder import RunFileError, run_path
 from baselines.judging.wording import duration_text, percent
 from tests.builders import ONE, TWO, benchmark, rounds_around, run_content, run_folder, stats_of
 

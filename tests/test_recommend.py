@@ -14,7 +14,8 @@ from baselines.__main__ import main
 from baselines.deploying.command_line import THREADS, command_lines, cpu_list, in_code
 from baselines.deploying.dispatch_plan import fewest_threads
 from baselines.deploying.promise import reaches
-from baselines.files.reading import read_run, run_path
+from baselines.files.reading_runs import read_run
+from baselines.files.run_folder import run_path
 from fixtures.asked.dispatch_plan import Plan
 from fixtures.backends import BACKENDS
 from tests.builders import Checkout, benchmark, rounds_around, run_folder

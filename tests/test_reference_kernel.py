@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 
 from baselines.comparing.comparison import Comparison, compare
-from baselines.comparing.reference_kernel import PROVING_RUNS, kernel_in, movements
-from baselines.files.reading import read_run, result_of
-from baselines.files.results import KERNEL_PARTS, KernelTimes
-from baselines.files.run_file import RunFileError
+from baselines.comparing.kernel_movement import movements
+from baselines.comparing.reference_kernel import PROVING_RUNS, kernel_in
+from baselines.files.reading_benchmarks import result_of
+from baselines.files.reading_runs import read_run
+from baselines.files.result import KERNEL_PARTS, KernelTimes
+from baselines.files.run_folder import RunFileError
 from baselines.judging.judgement import Verdict
 from baselines.report.view import view_of
 from fixtures.gate.stored import Gate

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baselines.report.formats.issue import LABEL, LIMIT_BYTES, body_of
+from baselines.report.formats.github_issue import LABEL, LIMIT_BYTES, body_of
 from tests.builders import ONE, TWO, Checkout, benchmark, view_of_runs
 from tests.fake_gh import FakeGh
 

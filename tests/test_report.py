@@ -17,7 +17,8 @@ from baselines.report.formats.markdown import escaped, markdown
 from baselines.report.formats.page import page
 from baselines.report.formats.terminal import terminal
 from baselines.report.formats.verdicts_json import document, verdicts_json
-from baselines.report.view import HEADS, View
+from baselines.report.rows import HEADS
+from baselines.report.view import View
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, run_folder, stats_of, view_of_runs
 
 STEADY = [1 + 0.004 * (day % 3 - 1) for day in range(6)]

@@ -10,9 +10,9 @@ import pytest
 
 from baselines.__main__ import main
 from baselines.judging.judgement import Judgement, Verdict
+from baselines.report.formats.github_summary import LIMIT_BYTES, append_summary
 from baselines.report.formats.markdown import escaped, markdown
-from baselines.report.formats.summary import LIMIT_BYTES, append_summary
-from baselines.report.view import HEADS
+from baselines.report.rows import HEADS
 from tests.builders import ONE, benchmark, run_folder, view_of_runs
 
 HOSTILE = "<script>alert(1)</script>|a\\|b`c`\n# d @someone #12 **bold** [x](javascript:1) ![y](z) ~~no~~ &lt; __f__ $g$"

@@ -89,7 +89,7 @@ def test_a_report_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: p
 
 def test_skips_are_read_back(tmp_path: Path) -> None:
     """Reason by benchmark; files of earlier versions have none, and what is no list is none."""
-    from baselines.files.reading import read_run
+    from baselines.files.reading_runs import read_run
 
     groups: Any
     for groups, expected in (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from baselines.report.formats.page import MOST_STRIPS, page
+from baselines.report.rows import HEADS
 from baselines.report.strip import HEIGHT, WIDTH, strip_of
-from baselines.report.view import HEADS
 from tests.builders import ONE, TWO, benchmark, view_of_runs
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %} & ' " \u2028 @a"""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from baselines.files.stored_text import to_text
+from baselines.files.accepted_file import to_text
 from tests.builders import MACHINE, STARTED, answer, benchmark, run_content, run_folder
 from tests.suite import REPOSITORY
 

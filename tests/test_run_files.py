@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from baselines.__main__ import main
-from baselines.files.run_file import RunFileError, assemble, newest_run, read_journal, recover, write_run
+from baselines.files.run_folder import RunFileError, assemble, newest_run, read_journal, recover, write_run
 from fixtures.asked.matrix import ProblemSize
 from fixtures.run import progress
 from fixtures.run.journal import Journal, JournalError, new_run_folder

@@ -8,11 +8,12 @@ import statistics
 import numpy as np
 import pytest
 
-from baselines.judging.judgement import History, Policy
+from baselines.judging.difference import Difference
+from baselines.judging.history import History
 from baselines.judging.moderation import squeeze
+from baselines.judging.policy import Policy
 from baselines.judging.spread import (
     MEDIAN_VARIANCE,
-    Difference,
     Spread,
     against_anchor,
     against_baseline,

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from baselines.files.reading import read_run
-from baselines.files.run_file import RunFileError
-from baselines.files.store import KEPT_ROUNDS, KEPT_RUNS, accepted_runs, folder_name, locked, pasts, recent_runs, thinned
+from baselines.files.accepted_file import KEPT_ROUNDS, thinned
+from baselines.files.past import KEPT_RUNS, pasts, recent_runs
+from baselines.files.reading_runs import read_run
+from baselines.files.run_folder import RunFileError
+from baselines.files.store import accepted_runs, folder_name, locked
 from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, run_content
 from tests.suite import REPOSITORY
 

@@ -132,7 +132,7 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_night_on_a_slower_machine(tmp_path: Path, cache_home: Path) -> None:
-    """What no package and no code explains is acquitted in a duet: green, said in the report, and no issue."""
+    """What no package and no code explains is cleared in a duet: green, said in the report, and no issue."""
     nights = Nights(tmp_path, cache_home)
     addopts = nights.environment["PYTEST_ADDOPTS"]
     nights.environment["PYTEST_ADDOPTS"] = addopts.replace("onnxruntime,pytorch", "onnxruntime")  # the steadier one
@@ -147,8 +147,8 @@ def test_a_night_on_a_slower_machine(tmp_path: Path, cache_home: Path) -> None:
     green = nights.ended(nights.night(), 0)
     for step, code in (("Measure", 1), ("Confirm", 0), ("Report", 0), ("Judge", 0)):
         assert f"--- {step}: exit {code}" in green
-    assert "acquitted  benchmarks/" in green
-    assert "acquitted: a duet with the accepted run's environment" in (nights.artifacts / "summary.md").read_text()
+    assert "cleared    benchmarks/" in green
+    assert "cleared: a duet with the accepted run's environment" in (nights.artifacts / "summary.md").read_text()
     assert nights.job("issue").returncode == 0
     assert nights.gh.issues == []
 

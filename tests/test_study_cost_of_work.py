@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.judging.middle import interquartile_mean
+from baselines.judging.interquartile import interquartile_mean
 from studies.cost_of_work import compared, main
 from tests.suite import python_m
 

@@ -1,1 +1,32 @@
-"""The commands of `python -m baselines`, a file each."""
+"""The commands of `python -m baselines`: a file each, and a word in the table of __main__.py.
+
+`HELP` is the command's line in --help, `declare` adds what it takes, `run` does it and returns what to print, perhaps with
+an exit code. What several of them take is declared here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from baselines.files.store import MACHINES
+from baselines.report.formats.github_summary import append_summary
+from baselines.report.view import View
+
+
+def take_run(command: argparse.ArgumentParser) -> None:
+    """The run that a command is about."""
+    command.add_argument("run", nargs="?", type=Path, help="file or folder (default: the newest under runs/)")
+
+
+def take_store(command: argparse.ArgumentParser) -> None:
+    """The store that a command works on."""
+    command.add_argument("--store", type=Path, default=MACHINES, metavar="DIR", help="default: baselines/machines")
+
+
+def add_to_summary(view: View) -> None:
+    """Adds a comparison to the summary of GitHub's job, where there is one; what goes wrong there is a warning."""
+    warning = append_summary(view)
+    if warning is not None:
+        print(f"warning: {warning}", file=sys.stderr)

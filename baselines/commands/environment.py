@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Final
 
-from baselines.files.reading import read_run, run_path
-from baselines.files.results import Run
-from baselines.files.run_file import RunFileError
-from baselines.files.store import MACHINES, folders, runs_in
+from baselines.commands import take_store
+from baselines.files.reading_runs import read_run
+from baselines.files.run import Run
+from baselines.files.run_folder import RunFileError, run_path
+from baselines.files.store import folders, runs_in
 from baselines.judging.wording import shown
 
+HELP = "what was installed in the newest accepted run, as requirements for pip: tox run -e reference"
 LEFT_OUT: Final = frozenset({"bert-cpu-benchmarks", "pip", "setuptools", "wheel"})
 """This project, which is run from a checkout, and what every environment brings along."""
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    command.add_argument("run", nargs="?", type=Path, help="file or folder of a run (default: the newest accepted one)")
+    command.add_argument("--machine", metavar="ID", help="whose accepted runs (default: of the only machine that has some)")
+    command.add_argument("--model", help="of which model (default: of any)")
+    take_store(command)
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """The text of a requirements file, of the run that is named or else of the newest accepted one.
+
+    Raises:
+        RunFileError: there is none, or it cannot be read.
+    """
+    named: Path | None = arguments.run
+    newest = None if named else newest_accepted(arguments.machine, arguments.model, arguments.store)
+    return "\n".join(requirements(newest or read_run(run_path(named))))
 
 
 def requirements(run: Run) -> list[str]:
@@ -36,7 +58,7 @@ def _line(name: str, version: str) -> str:
     return f"{name}=={public}" + (f"  # measured with the build +{label}" if plus else "")
 
 
-def newest_accepted(machine: str | None, model: str | None, machines: Path = MACHINES) -> Run:
+def newest_accepted(machine: str | None, model: str | None, machines: Path) -> Run:
     """The newest accepted run of a machine and a model.
 
     Raises:
@@ -59,12 +81,3 @@ def newest_accepted(machine: str | None, model: str | None, machines: Path = MAC
         )
     (runs,) = kept.values()
     return max(runs, key=lambda run: str(run.datetime))
-
-
-def environment(run: Path | None, *, machine: str | None, model: str | None, machines: Path = MACHINES) -> str:
-    """The text of a requirements file, of the run that is named or else of the newest accepted one.
-
-    Raises:
-        RunFileError: there is none, or it cannot be read.
-    """
-    return "\n".join(requirements(read_run(run_path(run)) if run is not None else newest_accepted(machine, model, machines)))

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.commands import take_run, take_store
+from baselines.deploying.best_configurations import Candidate, Recommendation, recommendations
 from baselines.deploying.command_line import command_lines, in_code
 from baselines.deploying.dispatch_plan import plan_of, write_plan
 from baselines.deploying.promise import LEVEL, Promise, reaches
-from baselines.deploying.recommendation import Candidate, Recommendation, recommendations
-from baselines.files.reading import read_with_content, run_path
-from baselines.files.results import Run
-from baselines.files.run_file import RunFileError
-from baselines.files.store import MACHINES, accepted_runs, pasts
-from baselines.judging.judgement import Policy
+from baselines.files.past import pasts
+from baselines.files.reading_runs import read_with_content
+from baselines.files.run import Run
+from baselines.files.run_folder import RunFileError, run_path
+from baselines.files.store import accepted_runs
+from baselines.judging.policy import Policy
 from baselines.judging.wording import duration_text, one_line, shown, three_digits
 
+HELP = "the best configuration of every problem size of a run, what it promises and how to run it"
 _NAMED: Final = 3  # others that a line names
 _LINES: Final = 8  # command lines that are spelt out
 _KNOWN: Final = {"backend", "precision", "threads", "cpus", "memory_policy", "memory_nodes"}
 
 
-def recommend(run: Path | None, *, price: float | None = None, plan: Path | None = None, machines: Path = MACHINES) -> str:
-    """The best configuration of every problem size of a run.
+def declare(command: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    take_run(command)
+    command.add_argument(
+        "--price", type=positive_price, metavar="PER_HOUR", help="of the whole machine: prints the cost of a million samples"
+    )
+    command.add_argument(
+        "--plan", type=Path, metavar="FILE", help="write a plan for smart dispatching, for pytest --dispatch-plan FILE"
+    )
+    take_store(command)
 
-    Args:
-        run: its file or folder; None for the newest.
-        price: of an hour of the whole machine, in any currency; None for no costs.
-        plan: where to write a plan for smart dispatching; None for none.
-        machines: the store, whose accepted runs say how far runs lie apart.
+
+def positive_price(text: str) -> float:
+    """A number above 0."""
+    try:
+        price = float(text)
+    except ValueError:
+        price = 0.0
+    if not 0 < price < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price per hour above 0, such as 4.848")
+    return price
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """The best configuration of every problem size of a run; the store's accepted runs say how far runs lie apart.
 
     Raises:
         RunFileError: it cannot be read, this suite did not write it, or it holds nothing to recommend from.
     """
-    read, content = read_with_content(run_path(run))
+    read, content = read_with_content(run_path(arguments.run))
     if not read.ours:
         raise RunFileError(f"{read.path}: not a run of this suite: it does not say what was configured")
     if not read.results:
@@ -42,16 +63,16 @@ def recommend(run: Path | None, *, price: float | None = None, plan: Path | None
     results = list(zip(read.results, content["benchmarks"], strict=True))
     physical = read.machine_hard.get("physical_cores")
     cores = physical if isinstance(physical, int) and physical > 0 else None
-    past = pasts(accepted_runs(read.machine_id, read.model, machines)) if read.machine_id and read.model else {}
+    past = pasts(accepted_runs(read.machine_id, read.model, arguments.store)) if read.machine_id and read.model else {}
     found = recommendations(results, reaches(read.by_key, past), cores)
     if not found:
         raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
     lines = list(head(read, found))
     for one in found:
-        lines += ["", *section(one, price, cores)]
-    if plan is not None:
-        write_plan(made := plan_of(results, read.name), plan)
-        lines += ["", *plan_lines(made, plan)]
+        lines += ["", *section(one, arguments.price, cores)]
+    if arguments.plan is not None:
+        write_plan(made := plan_of(results, read.name), arguments.plan)
+        lines += ["", *plan_lines(made, arguments.plan)]
     return "\n".join(map(one_line, lines))
 
 

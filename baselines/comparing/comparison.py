@@ -10,16 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparing.confirmation import SUITE, abide_by, confirmation_of, suite_abides_by
+from baselines.comparing.confirmation_file import SUITE, after_finding, read_findings
 from baselines.comparing.differences import identity_differences
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.reference_kernel import comparable, told
-from baselines.files.reading import read_run, read_with_content, run_path
-from baselines.files.results import Result, Run
-from baselines.files.run_file import RunFileError
-from baselines.files.store import Past, accepted_runs, pasts
-from baselines.judging.judgement import Judgement, Policy, SuiteShift, Verdict
-from baselines.judging.stored import judge_run, suite_shift
+from baselines.files.past import Past, pasts
+from baselines.files.reading_runs import read_run, read_with_content
+from baselines.files.result import Result
+from baselines.files.run import Run
+from baselines.files.run_folder import RunFileError, run_path
+from baselines.files.store import accepted_runs
+from baselines.judging.judgement import Judgement, SuiteShift, Verdict
+from baselines.judging.policy import Policy
+from baselines.judging.stored import judge_run
+from baselines.judging.suite import suite_shift
 from baselines.judging.wording import shown
 
 WORST_FIRST: Final = (
@@ -119,9 +123,9 @@ def compare(
             judgements[key] = replace(judgements[key], verdict=Verdict.INCONCLUSIVE, reason=reason)
         if result.fullname not in said and judgements[key].ratio is not None:
             judgements[key] = told(judgements[key], parts.get(key))
-    found = confirmation_of(judged) if confirmed and not baseline else {}
+    found = read_findings(judged) if confirmed and not baseline else {}
     for key, result in judged.by_key.items():
-        judgements[key] = abide_by(judgements[key], found.get(result.fullname))
+        judgements[key] = after_finding(judgements[key], found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     return Comparison(
         run=judged,
@@ -129,7 +133,7 @@ def compare(
         past=past,
         judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
         records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
-        shift=suite_abides_by(suite_shift(measured, histories, Policy()), found.get(SUITE)),
+        shift=after_finding(suite_shift(measured, histories, Policy()), found.get(SUITE)),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from baselines.files.results import Result, Run
+from baselines.files.result import Result
+from baselines.files.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)

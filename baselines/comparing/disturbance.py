@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from baselines.files.results import Result
+from baselines.files.result import Result
 
 STEAL_SHARE_LIMIT: Final = 0.10
 """A hypervisor took more than this share of its CPUs' time: its rounds are then 11 % too long.

@@ -17,21 +17,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean, median, quantiles
+from statistics import fmean
 from typing import Final
 
-from baselines.files.results import KERNEL_PARTS, Result, judged_values
-from baselines.files.store import Past
-from baselines.judging.judgement import History, Judgement
+from baselines.files.past import Past
+from baselines.files.result import KERNEL_PARTS, Result, judged_values
+from baselines.judging.history import History
+from baselines.judging.judgement import Judgement
 from baselines.judging.spread import run_value
-from baselines.judging.wording import duration_text
 
 PROVING_RUNS: Final = 5
 PROVEN: Final = 0.7
-MOVED_LIMIT: Final = 0.25
-"""A run in which the kernel's slow turns (upper quartile) take longer than its quick ones (lower) by more is unstable."""
-LEAST_TURNS: Final = 10
-"""Turns below which nothing is said of the machine's steadiness: quartiles of fewer are nearly single turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,47 +185,3 @@ def told(judgement: Judgement, part: str | None) -> Judgement:
     return replace(
         judgement, reference_kernel=part, reason=f"{judgement.reason}; as a ratio to the reference kernel ({part})"
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Movement:
-    """How steady the machine was in one run, by the kernel's own time on one number of CPUs."""
-
-    identity: str
-    part: str
-    turns: int
-    median_s: float
-    moved: float
-    """Upper over lower quartile of the turns, less 1."""
-
-    @property
-    def too_far(self) -> bool:
-        """Whether the run is unstable by it."""
-        return self.moved > MOVED_LIMIT
-
-    def __str__(self) -> str:
-        return f"{self.part} {duration_text(self.median_s)}, its slow turns {self.moved:.0%} above its quick ones"
-
-
-def movements(results: Iterable[Result]) -> list[Movement]:
-    """The kernel's own movement within a run, per kernel and part; empty where it ran too seldom, or not at all."""
-    turns: dict[str, list[Mapping[str, float]]] = {}
-    for result in results:
-        for launch in result.launches:
-            if launch.kernel is not None:
-                turns.setdefault(launch.kernel.identity, []).extend(launch.kernel.turns_s)
-    found = []
-    for identity, taken in turns.items():
-        for part in KERNEL_PARTS if len(taken) >= LEAST_TURNS else ():
-            values = [turn[part] for turn in taken]
-            lower, _, upper = quantiles(values, n=4)
-            found.append(
-                Movement(
-                    identity=identity,
-                    part=part,
-                    turns=len(values),
-                    median_s=median(values),
-                    moved=upper / lower - 1,
-                )
-            )
-    return found

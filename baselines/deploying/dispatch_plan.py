@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.files.results import Result
-from baselines.files.run_file import RunFileError
+from baselines.files.result import Result
+from baselines.files.run_folder import RunFileError
 
 SCHEMA: Final = 1
 NEAR: Final = 1.05

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.files.results import Result, judged_values
-from baselines.files.store import Past
-from baselines.judging.judgement import History, Policy
+from baselines.files.past import Past
+from baselines.files.result import Result, judged_values
+from baselines.judging.history import History
+from baselines.judging.policy import Policy
 from baselines.judging.spread import against_anchor, spreads_of
 
 LEVEL: Final = 0.95

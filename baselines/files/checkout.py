@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from baselines.files.run_file import RunFileError
+from baselines.files.run_folder import RunFileError
 
 MEASURING: Final = ("benchmarks", "fixtures", "conftest.py")
 """What of the repository takes part in a measurement."""

@@ -2,8 +2,8 @@
 
     machines/<machine-id>/<model>/NNNN_<commit>_<date>.json
 
-A file is written once, whole, and never changed; `accept` alone adds and removes. stored_text.py knows the text of a file,
-results.py reads it.
+A file is written once, whole, and never changed; `accept` alone adds and removes. accepted_file.py knows what is in a file,
+reading_runs.py reads it, past.py says what the runs of a folder come to.
 """
 
 from __future__ import annotations
@@ -14,43 +14,20 @@ import fcntl
 import gc
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from baselines.files.reading import read_run
-from baselines.files.results import Result, Run, judged_values
-from baselines.files.run_file import TEMPORARY, RunFileError, put_in_place, sync_folder
-from baselines.files.stored_text import BASELINE_SCHEMA, to_text
-from baselines.judging.judgement import History
+from baselines.files.accepted_file import Addition, file_name, stored_content, to_text
+from baselines.files.atomic import TEMPORARY, put_in_place, sync_folder
+from baselines.files.past import kept_of
+from baselines.files.reading_runs import read_run
+from baselines.files.run import Run
+from baselines.files.run_folder import RunFileError
 
 MACHINES: Final = Path(__file__).resolve().parents[1] / "machines"
 """Where the accepted runs of this checkout are kept."""
-
-KEPT_RUNS: Final = 8
-"""A run leaves the baseline when this many newer ones have taken its place, unless it is an anchor."""
-
-KEPT_ROUNDS: Final = 50
-"""Rounds kept of each benchmark, evenly over its time; the statistics stay those of all rounds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Addition:
-    """A run on its way into the store."""
-
-    run: Run
-    content: Mapping[str, Any]
-    """The JSON of its file."""
-    keys: frozenset[str]
-    """Which of its benchmarks are accepted."""
-    anchors: frozenset[str]
-    """From which of them slow creep is measured from now on."""
-    accepted_as: Mapping[str, str]
-    """`regressed` or `improved` by key, where that was the verdict."""
-    whole: bool
-    """Whether all its benchmarks were meant, not some picked by `--only`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +174,8 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
                 before[folder] = _node_ids(runs_in(folder))
                 for stale in folder.glob(f"{TEMPORARY}*"):  # left by a process that was killed; the lock says it is gone
                     stale.unlink()
-            text = to_text(_stored_content(addition, reason=reason, commit=commit, accepted=now))
-            written.append(put_in_place(folder / _file_name(folder, addition.run), text))
+            text = to_text(stored_content(addition, reason=reason, commit=commit, accepted=now))
+            written.append(put_in_place(folder / file_name(folder, addition.run), text))
     except BaseException as error:
         for path in written:  # all of them or none
             path.unlink(missing_ok=True)
@@ -210,7 +187,7 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
     removed: list[Path] = []
     retired: set[str] = set()
     for folder, node_ids in before.items():
-        kept = _kept(runs_in(folder))
+        kept = kept_of(runs_in(folder))
         removed += [path for path in _files(folder) if path not in {run.path for run in kept}]
         retired |= node_ids - _node_ids(kept)
     try:
@@ -226,127 +203,3 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
 
 def _node_ids(runs: Sequence[Run]) -> set[str]:
     return {result.fullname for run in runs for result in run.results}
-
-
-def _kept(runs: Sequence[Run]) -> list[Run]:
-    """The recent runs, and those from which creep of a benchmark in a recent run is measured."""
-    recent = recent_runs(runs)
-    living = {key for run in recent for key in run.by_key}
-    recent_paths = {run.path for run in recent}
-    return [
-        run
-        for run in runs
-        if run.path in recent_paths or any(result.anchor and result.key in living for result in run.results)
-    ]
-
-
-def recent_runs(runs: Sequence[Run]) -> list[Run]:
-    """Those of the accepted runs, oldest first, that are still needed: an anchor may be older.
-
-    A benchmark of a run has had its time when KEPT_RUNS newer runs hold it, or were accepted whole and asked for the same; a
-    run, when all its benchmarks have. So a few, accepted again and again with --only, never push out the others.
-    """
-    recent: list[Run] = []
-    holders: Counter[str] = Counter()
-    whole: Counter[tuple[str | None, str | None]] = Counter()
-    both: Counter[tuple[str, str | None, str | None]] = Counter()
-    for run in reversed(runs):
-        asked = (run.preset, run.inputs)
-        if any(holders[key] + whole[asked] - both[key, *asked] < KEPT_RUNS for key in run.by_key):
-            recent.append(run)
-        holders.update(run.by_key.keys())
-        if run.accepted is not None and run.accepted.whole:
-            whole[asked] += 1
-            both.update((key, *asked) for key in run.by_key)
-    return recent[::-1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Past:
-    """What the accepted runs say about one benchmark."""
-
-    runs: tuple[Run, ...]
-    """Oldest first, at most KEPT_RUNS, and none from before its level was last accepted as a new one."""
-    recent: tuple[Result, ...]
-    """What each of them says."""
-    anchor: Result | None
-    """The one that slow creep is measured from; it may be one of `recent`."""
-
-    def history(self, kernel_part: str | None = None) -> History:
-        """The same as judging/stored.py takes it; `kernel_part` as of `judged_values`."""
-        within = self.anchor is None or any(result is self.anchor for result in self.recent)
-        return History(
-            runs=tuple(judged_values(result, kernel_part) for result in self.recent),
-            anchor=None if within or self.anchor is None else judged_values(self.anchor, kernel_part),
-            run_ids=tuple(run.path.stem for run in self.runs),
-        )
-
-
-def pasts(runs: Sequence[Run]) -> dict[str, Past]:
-    """By key, the past of every benchmark in the recent runs. One that only an old anchor holds has left the baseline."""
-    recent: dict[str, list[Run]] = {}
-    for run in recent_runs(runs):
-        for key, result in run.by_key.items():
-            if result.accepted_as is not None:
-                recent[key] = []
-            recent.setdefault(key, []).append(run)
-    anchors = {result.key: result for run in runs for result in run.results if result.anchor}
-    return {
-        key: Past(
-            runs=tuple(past[-KEPT_RUNS:]),
-            recent=tuple(run.by_key[key] for run in past[-KEPT_RUNS:]),
-            anchor=anchors.get(key),
-        )
-        for key, past in recent.items()
-    }
-
-
-def _file_name(folder: Path, run: Run) -> str:
-    numbers = [int(path.name.split("_")[0]) for path in folder.glob("[0-9]*_*.json") if path.name.split("_")[0].isdecimal()]
-    commit = re.sub(r"[^0-9A-Za-z]", "", run.commit or "")[:12] or "unknown"
-    date = run.datetime.date().isoformat() if run.datetime else "undated"
-    return f"{max(numbers, default=0) + 1:04}_{commit}_{date}.json"
-
-
-def _stored_content(addition: Addition, *, reason: str, commit: str, accepted: str) -> dict[str, Any]:
-    content, run = addition.content, addition.run
-    benchmarks = [
-        _stored_benchmark(benchmark, result, addition)
-        for benchmark, result in zip(content["benchmarks"], run.results, strict=True)
-        if result.key in addition.keys
-    ]
-    return {
-        **{key: value for key, value in content.items() if key not in ("baseline", "benchmarks")},
-        "baseline": {
-            "schema": BASELINE_SCHEMA,
-            "reason": reason,
-            "accepted": accepted,
-            "commit": commit,
-            "run": run.name,
-            "whole": addition.whole,
-        },
-        "benchmarks": benchmarks,
-    }
-
-
-def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Addition) -> dict[str, Any]:
-    marks: dict[str, Any] = {}
-    stats = dict(benchmark["stats"])
-    if result.rounds_s:
-        # The clock that took them counts nanoseconds; the digits beyond are of sums, and would take a tenth of the file.
-        stats["data"] = [round(seconds, 9) for seconds in thinned(stats["data"])]
-    if result.key in addition.anchors:
-        marks["anchor"] = True
-    if result.key in addition.accepted_as:
-        marks["accepted_as"] = addition.accepted_as[result.key]
-    if len(result.rounds_s) > KEPT_ROUNDS:
-        marks["rounds_kept"] = KEPT_ROUNDS
-    extra = {key: value for key, value in benchmark.get("extra_info", {}).items() if key != "baseline"}
-    return {**benchmark, "extra_info": {**extra, **({"baseline": marks} if marks else {})}, "stats": stats}
-
-
-def thinned(rounds: Sequence[float], kept: int = KEPT_ROUNDS) -> list[float]:
-    """At most `kept` rounds, evenly spaced in time, the first and the last among them."""
-    if len(rounds) <= kept:
-        return list(rounds)
-    return [rounds[round(place * (len(rounds) - 1) / (kept - 1))] for place in range(kept)]

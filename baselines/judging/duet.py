@@ -1,4 +1,4 @@
-"""The rule of a duet: which benchmarks became slower from one environment to another. docs/duet.md says it in prose.
+"""The rule for a duet: which benchmarks became slower from one environment to another. In prose: docs/duet.md.
 
 In a duet two environments take turns on the same CPUs, so that what the machine does hits both alike. Each launch pair gives
 one number, the logarithm of *measured / reference*. The process that is loaded first comes out slower, whichever it is
@@ -6,159 +6,21 @@ one number, the logarithm of *measured / reference*. The process that is loaded 
 
     y[k] = mu + order[k] delta + noise[k],    order[k] = +1 where the measured side was loaded first, -1 otherwise
 
-Functions of numbers, as stored.py's; accepted runs play no part here.
+Functions of numbers, as those of stored.py; accepted runs have no part in it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
-from typing import Final
+from collections.abc import Mapping
 
-from baselines.judging.judgement import Against, Evidence, Judgement, Verdict, check_effect
-from baselines.judging.spread import Difference
-from baselines.judging.stored import holm
-from baselines.judging.wording import percent
-
-
-@dataclass(frozen=True, kw_only=True)
-class DuetPolicy:
-    """Every constant of the rule. docs/duet.md says where each comes from."""
-
-    level: float = 0.01
-    """Chance that a run of two equal environments has any benchmark regressed."""
-    harmless: float = 0.005
-    """The hypothesis that must be rejected: slower by no more than this."""
-    min_effect: float = 0.015
-    """No slowdown that was measured smaller is red; `@pytest.mark.regression(min_effect=...)` sets it per benchmark."""
-    pass_level: float = 0.05
-    """Chance that a benchmark slower by `min_effect` passes; the printed interval has a look's share of it on each side."""
-    smallest_sd: float = 0.001
-    """No spread between launch pairs is believed below this: pairs that agree exactly do not make a measurement exact."""
-    least_launches: int = 4
-    """Launch pairs below which nothing is judged: two degrees of freedom are left beside the ratio and the order."""
-    power: float = 0.90
-    """Chance with which the smallest visible slowdown would have been seen."""
-
-    def __post_init__(self) -> None:
-        for name in ("level", "pass_level"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise ValueError(f"{name} is {getattr(self, name)}: not between 0 and 0.5")
-        for name in ("harmless", "min_effect"):
-            check_effect(name, getattr(self, name))
-        if not 0.5 <= self.power < 1 or self.smallest_sd <= 0 or self.least_launches < 4:
-            raise ValueError("power is from 0.5 to below 1, smallest_sd above 0, least_launches at least 4")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """One of the times that a benchmark is judged: again with more launch pairs, for as long as it is inconclusive.
-
-    Whoever looks several times errs more often than whoever looks once. So the looks share what a duet may err: the level of
-    a look is the level times its share, and whichever look it ends with, together they err no more often than the level says
-    (Boole), however the looks depend on each other, if each errs no more often than its own. That spreads are moderated over
-    benchmarks of which the quieter ones stop sooner is beyond that argument; a simulation has it (tests/test_duet.py).
-
-    Raises:
-        ValueError: it is none of as many.
-    """
-
-    number: int = 1
-    """From 1."""
-    of: int = 1
-    """How many there are at most."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.of:
-            raise ValueError(f"look {self.number} of {self.of}")
-
-    @classmethod
-    def all(cls, count: int) -> tuple[Look, ...]:
-        """So many, in their order."""
-        return tuple(cls(number=number, of=count) for number in range(1, count + 1))
-
-    @property
-    def share(self) -> float:
-        """Half of what is left; the last takes the rest: 1/2, 1/4 and 1/4 of three."""
-        return 0.5 ** min(self.number, self.of - 1)
-
-    def __str__(self) -> str:
-        return f"look {self.number} of {self.of}"
-
-
-ONLY_LOOK: Final = Look()
-
-
-def looks_of(first: int, most: int) -> tuple[int, ...]:
-    """After how many launch pairs a benchmark is judged: `first`, twice as many while that is below `most`, and `most`."""
-    looks = [first]
-    while 2 * looks[-1] < most:
-        looks.append(2 * looks[-1])
-    return tuple(dict.fromkeys((*looks, most)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaunchPair:
-    """What one launch of both sides says of one benchmark."""
-
-    log_ratio: float
-    """Logarithm of *measured / reference* as times: above 0 the measured side is slower."""
-    measured_first: bool
-    """Whether the measured side was loaded first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Duet:
-    """The launch pairs of one benchmark.
-
-    Raises:
-        ValueError: a log ratio is NaN or infinite.
-    """
-
-    backend: str
-    """Spreads are moderated within a backend: between backends they differ by a factor."""
-    configuration: str
-    """Benchmarks of one configuration share their launch pairs, and so are not independent of each other."""
-    launches: tuple[LaunchPair, ...]
-
-    def __post_init__(self) -> None:
-        for number, launch in enumerate(self.launches, start=1):
-            if not math.isfinite(launch.log_ratio):
-                raise ValueError(f"launch pair {number} of {len(self.launches)} has the log ratio {launch.log_ratio}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fit:
-    """Least squares of y = mu + order delta + noise."""
-
-    estimate: float
-    """mu: of two equal weights, one for each order, however many launch pairs each has."""
-    order_effect: float
-    """delta: how much slower, as a log ratio, a process comes out that is loaded first."""
-    variance: float
-    """Of the noise of a single launch pair."""
-    degrees_of_freedom: int
-    share: float
-    """Of `variance`, what the estimate's variance is."""
-
-
-def fit(launches: Sequence[LaunchPair]) -> Fit | None:
-    """The fit of a benchmark's launch pairs; None where both orders are not there, or nothing is left for the noise."""
-    firsts = [one.log_ratio for one in launches if one.measured_first]
-    seconds = [one.log_ratio for one in launches if not one.measured_first]
-    df = len(launches) - 2
-    if not firsts or not seconds or df < 1:
-        return None
-    squares = math.fsum((value - fmean(group)) ** 2 for group in (firsts, seconds) for value in group)
-    return Fit(
-        estimate=(fmean(firsts) + fmean(seconds)) / 2,
-        order_effect=(fmean(firsts) - fmean(seconds)) / 2,
-        variance=squares / df,
-        degrees_of_freedom=df,
-        share=(1 / len(firsts) + 1 / len(seconds)) / 4,
-    )
+from baselines.judging.difference import Difference, ratio_of, share_of
+from baselines.judging.holm import holm
+from baselines.judging.judgement import Against, Evidence, Judgement, Verdict
+from baselines.judging.launch_pairs import Duet, fit
+from baselines.judging.looks import ONLY_LOOK, Look
+from baselines.judging.policy import DuetPolicy, check_effect
+from baselines.judging.wording import counted, percent
 
 
 def difference(name: str, duets: Mapping[str, Duet], policy: DuetPolicy) -> Difference | None:
@@ -235,13 +97,11 @@ def judge_duet(
         verdict = Verdict.PASSED
     else:
         verdict = Verdict.INCONCLUSIVE
-    reach = found.reach(pass_level)
-    interval = (math.exp(found.estimate - reach), math.exp(found.estimate + reach))
-    visible = math.expm1(limit + found.reach(1 - policy.power))
-    said = f"{launches} launch pairs; {comparisons} comparison{'s' * (comparisons != 1)}"
+    visible = share_of(limit + found.reach(1 - policy.power))
+    said = f"{launches} launch pairs; {counted(comparisons, 'comparison')}"
     said += f"; {look}" if look.of > 1 else ""
     reasons = {
-        Verdict.REGRESSED: f"beyond {percent(math.exp(limit))}, which noise reaches; {said}",
+        Verdict.REGRESSED: f"beyond {percent(ratio_of(limit))}, which noise reaches; {said}",
         Verdict.IMPROVED: f"faster by more than noise explains; {said}",
         Verdict.PASSED: f"a slowdown of {percent(1 + min_effect)} is excluded; {said}",
         Verdict.INCONCLUSIVE: f"a slowdown of {percent(1 + visible)} would have been seen; {said}",
@@ -251,10 +111,10 @@ def judge_duet(
         reason=reasons[verdict],
         evidence=Evidence.DUET,
         against=Against.REFERENCE,
-        ratio=math.exp(found.estimate),
-        interval=interval,
+        ratio=found.ratio,
+        interval=found.interval(pass_level),
         allowance=min_effect,
-        limit=math.expm1(limit),
+        limit=share_of(limit),
         smallest_visible=visible,
         p_value=min(1.0, slower / look.share) if found.estimate >= floor else 1.0,
         degrees_of_freedom=found.degrees_of_freedom,
@@ -263,7 +123,7 @@ def judge_duet(
     )
 
 
-def convicted_together(judgements: Mapping[str, Judgement], policy: DuetPolicy, *, comparisons: int) -> list[str]:
+def red_together(judgements: Mapping[str, Judgement], policy: DuetPolicy, *, comparisons: int) -> list[str]:
     """Benchmarks that Holm's rule finds slower at the end of a run and Bonferroni's did not while it went on.
 
     The p values are those of the judgements, divided by the share of the look that each comes from, so that the chance of
@@ -272,52 +132,6 @@ def convicted_together(judgements: Mapping[str, Judgement], policy: DuetPolicy, 
     known = {name: one.p_value for name, one in judgements.items() if one.p_value is not None}
     adjusted = holm(known, comparisons=comparisons)
     return [name for name, p in adjusted.items() if p <= policy.level and judgements[name].verdict is not Verdict.REGRESSED]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Overall:
-    """Several benchmarks together."""
-
-    ratio: float
-    """Geometric mean of *measured / reference* over the benchmarks."""
-    interval: tuple[float, float]
-    """Of it, with `pass_level` on each side."""
-    benchmarks: int
-
-
-def overall(duets: Sequence[Duet], policy: DuetPolicy) -> Overall | None:
-    """The mean log ratio of benchmarks, with an interval for these very benchmarks; None of none that can be fitted.
-
-    Problem sizes of a configuration share their launch pairs, so that a launch pair counts once, with the mean over the
-    problem sizes; those that only some of them had are left out. Degrees of freedom are Satterthwaite's.
-    """
-    configurations: dict[str, list[Duet]] = {}
-    for duet in duets:
-        configurations.setdefault(duet.configuration, []).append(duet)
-    weights, fits = [], []
-    for members in configurations.values():
-        least = min(len(one.launches) for one in members)
-        together = [
-            LaunchPair(log_ratio=fmean(one.log_ratio for one in pairs), measured_first=pairs[0].measured_first)
-            for pairs in zip(*(one.launches[:least] for one in members), strict=True)
-        ]
-        if (found := fit(together)) is not None:
-            weights.append(len(members))
-            fits.append(found)
-    if not fits:
-        return None
-    total = sum(weights)
-    estimate = math.fsum(weight * one.estimate for weight, one in zip(weights, fits, strict=True)) / total
-    parts = [
-        (weight / total) ** 2 * max(one.variance, policy.smallest_sd**2) * one.share
-        for weight, one in zip(weights, fits, strict=True)
-    ]
-    variance = math.fsum(parts)
-    df = variance**2 / math.fsum(part**2 / one.degrees_of_freedom for part, one in zip(parts, fits, strict=True))
-    reach = Difference(estimate=estimate, standard_error=math.sqrt(variance), degrees_of_freedom=df).reach(policy.pass_level)
-    return Overall(
-        ratio=math.exp(estimate), interval=(math.exp(estimate - reach), math.exp(estimate + reach)), benchmarks=total
-    )
 
 
 def power(policy: DuetPolicy, *, effect: float, sd: float, launches: int, comparisons: int, look: Look = ONLY_LOOK) -> float:

@@ -1,12 +1,12 @@
-"""What a judge is given and what it says: policy, history, judgement. Values only; the rule stands in stored.py.
+"""What a judge says: the verdict on one benchmark with its numbers, and that on the suite as a whole.
 
-Imports nothing beyond the standard library, so that whoever prints or stores a judgement need not import scipy.
+Values only, and only the standard library: whoever prints or stores a judgement need not import scipy.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -37,13 +37,13 @@ class Evidence(StrEnum):
     NONE = "none"
     """Nothing was compared."""
     SCREEN = "screen"
-    """The launches of the run, which may accuse but not convict: a suspect is measured again."""
+    """The launches of the run: they make a suspect, never a red test. A suspect is re-measured."""
     CONFIRMED = "confirmed"
     """Fresh launches, made because the run's own were suspect; the run's own are left out."""
     RUN = "run"
-    """The launches of a run of which no more can be had: they may convict."""
+    """The launches of a run of which no more can be had: they decide."""
     DUET = "duet"
-    """Launch pairs of two environments that took turns: they may convict."""
+    """Launch pairs of two environments that took turns: they decide."""
 
 
 class Against(StrEnum):
@@ -55,104 +55,6 @@ class Against(StrEnum):
     """The one run kept from long ago, which slow creep cannot follow."""
     REFERENCE = "reference"
     """Another environment, in the same turns on the same CPUs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """Every constant of the rule. docs/verdicts.md says where each comes from."""
-
-    level: float = 0.01
-    """Chance that a run in which nothing became slower has any benchmark regressed."""
-    min_effect: float = 0.03
-    """A slowdown up to this is none; `@pytest.mark.regression(min_effect=...)` sets it per benchmark."""
-    screen_level: float = 0.10
-    """Chance that an unchanged benchmark is measured again: costs time, convicts nobody."""
-    pass_level: float = 0.01
-    """Chance that a benchmark slower by its whole allowance passes; the printed interval has this much on each side."""
-    largest_allowance: float = 0.05
-    """No spread stretches the allowance beyond this: what excludes only larger slowdowns is no pass."""
-    creep_limit: float = 0.05
-    """Slowdown against the anchor that many small accepted steps may add up to."""
-    prior_run_sd: float = 0.065
-    """Standard deviation of a run's log value before accepted runs can say (measured between launches: docs/verdicts.md)."""
-    enough_runs: int = 5
-    """Below this many accepted runs their spread is not believed where it is smaller than `prior_run_sd`."""
-    smallest_run_sd: float = 0.001
-    """No spread is believed below this: runs that agree exactly do not make a measurement exact."""
-    power: float = 0.90
-    """Chance with which the smallest visible slowdown would have been seen."""
-    suite_level: float = 0.005
-    """Chance that the suite as a whole is called slower when it is not; a test of its own beside `level`."""
-    suite_min_effect: float = 0.01
-    """A slowdown of the typical benchmark up to this is none."""
-    suite_runs: int = 3
-    """Accepted runs from which the suite's own spread between runs can be told."""
-
-    def __post_init__(self) -> None:
-        for name in ("level", "screen_level", "pass_level", "suite_level"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise ValueError(f"{name} is {getattr(self, name)}: not between 0 and 0.5")
-        if not 0.5 <= self.power < 1:
-            raise ValueError(f"power is {self.power}: not from 0.5 to below 1")
-        for name in ("min_effect", "largest_allowance", "creep_limit", "suite_min_effect"):
-            check_effect(name, getattr(self, name))
-        for name in ("prior_run_sd", "smallest_run_sd"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}: not a positive number")
-        if self.enough_runs < 1 or self.suite_runs < 2:
-            raise ValueError("enough_runs must be at least 1, suite_runs at least 2")
-
-
-def check_effect(name: str, effect: float) -> None:
-    """Refuses an effect that is not a share of 0 or more.
-
-    Raises:
-        ValueError: it is negative, NaN or infinite.
-    """
-    if not 0 <= effect < math.inf:
-        raise ValueError(f"{name} is {effect}: not a share of 0 or more (0.03 is 3 %)")
-
-
-def checked_launches(values: Sequence[float], *, what: str) -> tuple[float, ...]:
-    """The values of the launches of one run, as floats.
-
-    Raises:
-        ValueError: there is none, or one is NaN or infinite.
-    """
-    launches = tuple(float(value) for value in values)
-    if not launches:
-        raise ValueError(f"{what}: no launch")
-    for number, value in enumerate(launches, start=1):
-        if not math.isfinite(value):
-            raise ValueError(f"{what}: launch {number} of {len(launches)} is {value}; a logarithm of a duration is finite")
-    return launches
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """What accepted runs say of one benchmark.
-
-    A value is the logarithm of a quantity of which more is slower: of the median latency in seconds, or minus that of the
-    throughput.
-
-    Raises:
-        ValueError: a run has no launch or a value that is not finite, or there are not as many ids as runs.
-    """
-
-    runs: tuple[tuple[float, ...], ...]
-    """The accepted runs, oldest first, each with a value per launch."""
-    anchor: tuple[float, ...] | None = None
-    """The launches of the anchor run; None: there is none. Being one of `runs` does not hurt."""
-    run_ids: tuple[str, ...] = ()
-    """Which runs these are, so that the suite as a whole can be compared; empty: they are numbered from the newest back."""
-
-    def __post_init__(self) -> None:
-        for number, run in enumerate(self.runs, start=1):
-            checked_launches(run, what=f"accepted run {number} of {len(self.runs)}")
-        if self.anchor is not None:
-            checked_launches(self.anchor, what="the anchor")
-        if self.run_ids and len(self.run_ids) != len(self.runs):
-            raise ValueError(f"{len(self.runs)} runs with {len(self.run_ids)} run ids")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +70,7 @@ class Judgement:
     against: Against = Against.BASELINE
     """What `ratio`, `interval`, `allowance`, `limit` and `smallest_visible` refer to."""
     suspect: bool = False
-    """Worth measuring again in fresh launches."""
+    """Worth re-measuring in fresh launches."""
     ratio: float | None = None
     """Measured / baseline; above 1 is slower."""
     interval: tuple[float, float] | None = None

@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from baselines.judging.judgement import History, Policy
+from baselines.judging.difference import Difference
+from baselines.judging.history import History
+from baselines.judging.policy import Policy
 
 MEDIAN_VARIANCE = (1.0, 0.5, 0.44867, 0.29820, 0.28683, 0.21475, 0.21045, 0.16819, 0.16610, 0.13834)
 """Variance of the median of 1..10 independent standard normals."""
@@ -47,46 +49,6 @@ class Spread:
     """Mean launch_share over the accepted runs."""
     from_prior: bool
     """The variance is the prior's: too few runs were accepted to believe a smaller one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """New launches against accepted ones, as logarithms."""
-
-    estimate: float
-    """Above 0 is slower."""
-    standard_error: float
-    """Of predicting it."""
-    degrees_of_freedom: float
-    """Of the Student distribution that (estimate - truth) / standard_error has; inf: normal."""
-
-    def p_above(self, margin: float) -> float:
-        """The p value of "the true difference is at most `margin`"."""
-        return self._tail((self.estimate - margin) / self.standard_error)
-
-    def p_below(self, margin: float) -> float:
-        """The p value of "the true difference is at least `margin`"."""
-        return self._tail((margin - self.estimate) / self.standard_error)
-
-    def reach(self, level: float) -> float:
-        """How far beyond the truth the estimate lies with probability `level`; negative for a level above one half."""
-        from scipy.special import ndtri, stdtrit
-
-        if math.isinf(self.degrees_of_freedom):
-            return -float(ndtri(level)) * self.standard_error
-        return -float(stdtrit(self.degrees_of_freedom, level)) * self.standard_error
-
-    def upper_bound(self, level: float) -> float:
-        """What the true difference exceeds with probability `level` at most."""
-        return self.estimate + self.reach(level)
-
-    def _tail(self, t: float) -> float:
-        """The probability that the Student distribution exceeds `t`."""
-        from scipy.special import ndtr, stdtr
-
-        if math.isinf(self.degrees_of_freedom):
-            return float(ndtr(-t))
-        return float(stdtr(self.degrees_of_freedom, -t))
 
 
 def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Spread]:

@@ -1,50 +1,45 @@
-"""The rule: which benchmarks became slower, and what the data cannot tell. docs/verdicts.md says it in prose.
+"""The rule for accepted runs: which benchmarks became slower, and what the data cannot tell. In prose: docs/verdicts.md.
 
-Functions of numbers: nothing is read, printed or remembered, and scipy is imported when something is judged. judgement.py
-holds what goes in and comes out, spread.py how far apart runs lie, moderation.py what variances say of each other.
+Functions of numbers: nothing is read, printed or remembered, and scipy is imported when something is judged.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, median, stdev
 
-from baselines.judging.judgement import (
-    Against,
-    Evidence,
-    History,
-    Judgement,
-    Policy,
-    SuiteShift,
-    Verdict,
-    check_effect,
-    checked_launches,
-)
-from baselines.judging.spread import Difference, Spread, against_anchor, against_baseline, run_value, spreads_of
-
-LARGEST_LOG = math.log(1e9)
-"""Ratios and limits beyond a factor of 10^9 are given as this: they stay finite, and say no more than "far"."""
+from baselines.judging.difference import Difference, share_of
+from baselines.judging.history import History, checked_launches
+from baselines.judging.holm import holm
+from baselines.judging.judgement import Against, Evidence, Judgement, Verdict
+from baselines.judging.policy import Policy, check_effect
+from baselines.judging.spread import Spread, against_anchor, against_baseline, spreads_of
+from baselines.judging.wording import counted, interval_text, percent
 
 
-def screen(
+def judge_launches(
     launches: Sequence[float],
     history: History,
     spread: Spread,
     policy: Policy,
     *,
+    evidence: Evidence,
     comparisons: int,
     min_effect: float | None = None,
 ) -> Judgement:
-    """Judges the run's own launches: passed, improved, or inconclusive, and then perhaps suspect. Convicts nobody.
+    """Judges a benchmark while its run goes on.
+
+    By the run's own launches (`SCREEN`) it is never red: it is passed, improved, or inconclusive and then perhaps suspect.
+    A suspect is judged by fresh launches alone (`CONFIRMED`). They share the session of the suspicious ones; the level does
+    not need them to be independent, because `comparisons` counts every benchmark that could have become a suspect.
 
     Args:
         launches: log values, one per launch, of which more is slower.
         history: with at least one accepted run; `new` is the verdict without.
         spread: from `spreads_of`, over all benchmarks of the baseline.
         policy: the constants.
+        evidence: which launches they are.
         comparisons: how many benchmarks of this run have accepted runs; they share the level (Bonferroni).
         min_effect: in place of the policy's.
 
@@ -52,25 +47,7 @@ def screen(
         ValueError: a value is NaN or infinite, there is no launch, or a number makes no sense.
     """
     case = _case(launches, history, spread, policy, min_effect=min_effect)
-    return _judged(case, policy, evidence=Evidence.SCREEN, comparisons=comparisons, factor=comparisons)
-
-
-def confirm(
-    launches: Sequence[float],
-    history: History,
-    spread: Spread,
-    policy: Policy,
-    *,
-    comparisons: int,
-    min_effect: float | None = None,
-) -> Judgement:
-    """Judges a suspect by fresh launches alone; arguments and errors as for `screen`.
-
-    The fresh launches share the session of the suspicious ones. The level does not need them to be independent, because
-    `comparisons` counts every benchmark that could have become a suspect, not only those that did.
-    """
-    case = _case(launches, history, spread, policy, min_effect=min_effect)
-    return _judged(case, policy, evidence=Evidence.CONFIRMED, comparisons=comparisons, factor=comparisons)
+    return _judged(case, policy, evidence=evidence, comparisons=comparisons, factor=comparisons)
 
 
 def judge_run(
@@ -82,7 +59,7 @@ def judge_run(
     min_effects: Mapping[str, float] | None = None,
     incomparable: Mapping[str, str] | None = None,
 ) -> dict[str, Judgement]:
-    """Judges a whole run of which no more launches can be had; conviction by Holm at `level` over the benchmarks compared.
+    """Judges a whole run of which no more launches can be had: red by Holm at `level` over the benchmarks compared.
 
     Args:
         measured: log values per benchmark, one per launch.
@@ -94,7 +71,7 @@ def judge_run(
         incomparable: measured benchmarks that are not those of the baseline, and why.
 
     Raises:
-        ValueError: as for `screen`, with the benchmark's name.
+        ValueError: as for `judge_launches`, with the benchmark's name.
     """
     min_effects, incomparable = min_effects or {}, incomparable or {}
     spreads = spreads_of(histories, policy)
@@ -106,14 +83,14 @@ def judge_run(
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
     adjusted = holm({name: case.p_value for name, case in cases.items()})
-    convicted = {name for name, p_value in adjusted.items() if p_value <= policy.level}
+    red = {name for name, p_value in adjusted.items() if p_value <= policy.level}
     judgements = {}
     for name, launches in measured.items():
         if name in incomparable:
             judgements[name] = Judgement(verdict=Verdict.INCOMPARABLE, reason=incomparable[name])
         elif name in cases:
-            # Holm in one factor for each: a p value is convicted exactly if it is so beside the others that are.
-            factor = len(cases) - len(convicted - {name})
+            # Holm in one factor for each: a p value is rejected exactly if it is so beside the others that are.
+            factor = len(cases) - len(red - {name})
             judgements[name] = _judged(cases[name], policy, evidence=Evidence.RUN, comparisons=len(cases), factor=factor)
         else:
             checked_launches(launches, what=name)
@@ -124,90 +101,6 @@ def judge_run(
         if name in spreads and name not in measured:
             judgements[name] = Judgement(verdict=Verdict.MISSING, reason=became, runs=len(histories[name].runs))
     return judgements
-
-
-def holm(p_values: Mapping[str, float], *, comparisons: int | None = None) -> dict[str, float]:
-    """Holm's adjusted p values: those at or below a level may be rejected together, with that chance of any error.
-
-    Args:
-        p_values: of the tests that were made.
-        comparisons: how many could have been made, when those given were picked by their data; the others count as 1.
-
-    Raises:
-        ValueError: a p value is not between 0 and 1, or fewer comparisons than p values.
-    """
-    comparisons = len(p_values) if comparisons is None else comparisons
-    if comparisons < len(p_values):
-        raise ValueError(f"{len(p_values)} p values among {comparisons} comparisons")
-    adjusted: dict[str, float] = {}
-    largest = 0.0
-    for position, (name, p_value) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        if not 0 <= p_value <= 1:
-            raise ValueError(f"{name}: a p value of {p_value}")
-        largest = max(largest, min(1.0, p_value * (comparisons - position)))
-        adjusted[name] = largest
-    return {name: adjusted[name] for name in p_values}
-
-
-def suite_shift(measured: Mapping[str, tuple[float, ...]], histories: Mapping[str, History], policy: Policy) -> SuiteShift:
-    """Whether the typical benchmark became slower than in the accepted runs.
-
-    Per run, the median over benchmarks of the difference from each benchmark's own mean over the accepted runs. What all
-    benchmarks of a run share does not average out over them, so the runs are the observations and their own medians give the
-    spread: Student, one degree of freedom less than runs. Compared are the benchmarks that have the same accepted runs, and
-    where these differ the largest such group.
-
-    Raises:
-        ValueError: a value is NaN or infinite, or a benchmark has no launch.
-    """
-    groups = Counter(_which_runs(histories[name]) for name in measured if name in histories and histories[name].runs)
-    if not groups:
-        return SuiteShift(verdict=None, reason="no benchmark has an accepted run")
-    common = max(groups, key=lambda ids: (groups[ids], len(ids)))
-    names = [name for name in measured if name in histories and _which_runs(histories[name]) == common]
-    count = len(common)
-    if count < policy.suite_runs or len(names) < 2:
-        return SuiteShift(
-            verdict=None,
-            reason=f"not testable: {_counted(count, 'accepted run')} with {_counted(len(names), 'common benchmark')}; "
-            f"it takes {policy.suite_runs} runs and 2 benchmarks",
-            runs=count,
-            benchmarks=len(names),
-        )
-    values = {name: [run_value(run) for run in histories[name].runs] for name in names}
-    centres = {name: fmean(runs) for name, runs in values.items()}
-    accepted = [median(values[name][number] - centres[name] for name in names) for number in range(count)]
-    now = median(run_value(checked_launches(measured[name], what=name)) - centres[name] for name in names)
-    difference = Difference(
-        estimate=now - fmean(accepted),
-        standard_error=max(stdev(accepted), policy.smallest_run_sd) * math.sqrt(1 + 1 / count),
-        degrees_of_freedom=count - 1,
-    )
-    margin = math.log1p(policy.suite_min_effect)
-    slower = difference.p_above(margin)
-    limit = margin + difference.reach(policy.suite_level)
-    ratio, interval = _ratio(difference.estimate), _interval(difference, policy.pass_level)
-    said = f"the typical of {len(names)} benchmarks {_change(ratio)} ({_range(interval)}) against {count} accepted runs"
-    verdict = Verdict.INCONCLUSIVE
-    if slower <= policy.suite_level:
-        verdict = Verdict.REGRESSED
-        reason = f"{said}: beyond {_percent(_share(limit))}, more than the suite's own spread between runs explains"
-    elif difference.p_below(-margin) <= policy.suite_level:
-        verdict = Verdict.IMPROVED
-        reason = f"{said}: more than the suite's own spread between runs explains"
-    else:
-        reason = f"{said}: no shift of the whole suite shown"
-    return SuiteShift(
-        verdict=verdict,
-        reason=reason,
-        ratio=ratio,
-        interval=interval,
-        smallest_visible=_share(limit + difference.reach(1 - policy.power)),
-        p_value=slower,
-        degrees_of_freedom=difference.degrees_of_freedom,
-        runs=count,
-        benchmarks=len(names),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,21 +154,20 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
     """The verdict; `factor` is what multiplicity multiplies a p value by, `comparisons` at most."""
     if comparisons < 1:
         raise ValueError(f"{comparisons} comparisons")
-    may_convict = evidence is not Evidence.SCREEN
     base, anchor = case.baseline, case.anchor
-    convicted = may_convict and case.p_value * factor <= policy.level
+    red = evidence is not Evidence.SCREEN and case.p_value * factor <= policy.level
     over_baseline = base.p_above(case.margin) * case.tests * factor <= policy.level
-    # Enough to keep it from passing; conviction asks for more.
+    # Enough to keep it from passing; red asks for more.
     crept = anchor is not None and anchor.estimate > case.creep and anchor.p_above(0.0) <= policy.screen_level
     passes = base.upper_bound(policy.pass_level) < case.allowance
     faster = base.p_below(-case.margin) * comparisons <= policy.level
-    accused = base.p_above(0.0) <= policy.screen_level or base.estimate > case.allowance
+    seems_slower = base.p_above(0.0) <= policy.screen_level or base.estimate > case.allowance
 
     against = Against.BASELINE
-    if convicted:
+    if red:
         verdict = Verdict.REGRESSED
         against = Against.BASELINE if over_baseline or anchor is None else Against.ANCHOR
-    elif crept and (passes or not accused):
+    elif crept and (passes or not seems_slower):
         verdict, against = Verdict.INCONCLUSIVE, Against.ANCHOR
     elif faster:
         verdict = Verdict.IMPROVED
@@ -292,12 +184,12 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
         reason="",
         evidence=evidence,
         against=against,
-        suspect=evidence is not Evidence.CONFIRMED and verdict is Verdict.INCONCLUSIVE and (accused or crept),
-        ratio=_ratio(shown.estimate),
-        interval=_interval(shown, policy.pass_level),
-        allowance=_share(case.creep if against is Against.ANCHOR else case.allowance),
-        limit=_share(limit),
-        smallest_visible=_share(limit + shown.reach(1 - policy.power)),
+        suspect=evidence is not Evidence.CONFIRMED and verdict is Verdict.INCONCLUSIVE and (seems_slower or crept),
+        ratio=shown.ratio,
+        interval=shown.interval(policy.pass_level),
+        allowance=share_of(case.creep if against is Against.ANCHOR else case.allowance),
+        limit=share_of(limit),
+        smallest_visible=share_of(limit + shown.reach(1 - policy.power)),
         p_value=case.p_value,
         degrees_of_freedom=shown.degrees_of_freedom,
         comparisons=comparisons,
@@ -310,13 +202,13 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
 def _reason(judgement: Judgement, *, spread_unknown: bool) -> str:
     """One sentence; its numbers are the judgement's."""
     assert judgement.ratio is not None and judgement.interval is not None  # noqa: S101, PT018 - what is compared has both
-    what = "the anchor" if judgement.against is Against.ANCHOR else _counted(judgement.runs, "accepted run")
-    said = f"{_change(judgement.ratio)} ({_range(judgement.interval)}) against {what}"
+    what = "the anchor" if judgement.against is Against.ANCHOR else counted(judgement.runs, "accepted run")
+    said = f"{percent(judgement.ratio)} ({interval_text(judgement.interval)}) against {what}"
     if spread_unknown:
         said += ", too few to know their spread"
-    among = f"among {_counted(judgement.comparisons or 0, 'comparison')}"
+    among = f"among {counted(judgement.comparisons or 0, 'comparison')}"
     allowance, limit, visible = (
-        _percent(x or 0.0) for x in (judgement.allowance, judgement.limit, judgement.smallest_visible)
+        percent(1 + (x or 0.0)) for x in (judgement.allowance, judgement.limit, judgement.smallest_visible)
     )
     match judgement.verdict, judgement.against:
         case Verdict.REGRESSED, Against.ANCHOR:
@@ -329,43 +221,5 @@ def _reason(judgement: Judgement, *, spread_unknown: bool) -> str:
             return f"{said}: less than the allowed {allowance}"
     seen = f"a slowdown of {visible} would have been seen"
     if judgement.suspect and judgement.evidence is Evidence.SCREEN:
-        return f"{said}: suspect, to be measured again; {seen}"
+        return f"{said}: suspect, to be re-measured; {seen}"
     return f"{said}: neither within the allowed {allowance} nor beyond noise; {seen}"
-
-
-def _which_runs(history: History) -> tuple[str, ...]:
-    """The runs of a benchmark, by their ids or else by their distance from the newest."""
-    return history.run_ids or tuple(f"-{number}" for number in range(len(history.runs), 0, -1))
-
-
-def _interval(difference: Difference, level: float) -> tuple[float, float]:
-    """Of the ratio, with `level` on each side."""
-    reach = difference.reach(level)
-    return _ratio(difference.estimate - reach), _ratio(difference.estimate + reach)
-
-
-def _ratio(logarithm: float) -> float:
-    return math.exp(max(-LARGEST_LOG, min(LARGEST_LOG, logarithm)))
-
-
-def _share(logarithm: float) -> float:
-    return math.expm1(max(-LARGEST_LOG, min(LARGEST_LOG, logarithm)))
-
-
-def _percent(share: float) -> str:
-    """`+14.2 %`; beyond a factor of ten the factor itself says more, and beyond a thousand hardly anything does."""
-    if share < 9:
-        return f"{100 * share:+.1f} %"
-    return f"x {share + 1:.3g}" if share < 999 else "over x 1000"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _change(ratio: float) -> str:
-    return _percent(ratio - 1)
-
-
-def _range(interval: tuple[float, float]) -> str:
-    return f"{_change(interval[0])} to {_change(interval[1])}"

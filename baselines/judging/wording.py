@@ -13,6 +13,16 @@ def percent(ratio: float) -> str:
     return f"x {ratio:.3g}" if ratio < 999.5 else "over x 1000"
 
 
+def interval_text(interval: tuple[float, float]) -> str:
+    """`+12.0 % to +16.5 %`."""
+    return " to ".join(map(percent, interval))
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def one_line(text: str) -> str:
     r"""A text of a file or of somebody as it can be printed anywhere: what does not print becomes `\n`, `\x1b`, `\u202e`.
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from baselines.comparing.duet_words import DuetRow, changes_of, numbers_text
-from baselines.files.results import Result, Run
-from baselines.judging.duet import Duet, LaunchPair
+from baselines.comparing.duet_message import DuetRow, changes_of, numbers_text
+from baselines.files.result import Result
+from baselines.files.run import Run
 from baselines.judging.judgement import Judgement
+from baselines.judging.launch_pairs import Duet, LaunchPair
 from baselines.judging.wording import one_line
 
 HEADS: Final = ("verdict", "benchmark", "from reference to measured", "launch pairs", "reason")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from baselines.files.results import Run
+from baselines.files.run import Run
 from baselines.judging.wording import one_line
 
 LEADING: Final = ("torch", "tensorflow", "onnxruntime", "openvino", "transformers", "keras-hub", "numpy")

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 from baselines.comparing.comparison import Comparison
 from baselines.deploying.promise import Promise, Reach, reaches
-from baselines.files.reading import is_number, mapping
-from baselines.files.results import Result
+from baselines.files.reading_values import is_number, mapping
+from baselines.files.result import Result
 from baselines.judging.wording import one_line
 
 PLAIN: Final = "fp32"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.comparing.message import value_text
-from baselines.report.view import Row
+from baselines.comparing.stored_message import value_text
+from baselines.report.rows import Row
 
 WIDTH: Final = 180
 HEIGHT: Final = 40

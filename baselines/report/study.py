@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from baselines.files.results import Run
+from baselines.files.run import Run
 from baselines.report.claims import Answer, Case, Claim, Compared, above, answer_of, measured, numbers, within
 from baselines.report.points import PLAIN, Point, asked, grouped
 from baselines.report.unmeasured import why_not

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from baselines.files.results import Run
+from baselines.files.run import Run
 from baselines.judging.wording import one_line
 
 

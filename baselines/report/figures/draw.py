@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from baselines.files.run_file import RunFileError
+from baselines.files.run_folder import RunFileError
 from baselines.report.figures.svg import for_page
 from baselines.report.figures.values import Panel, Series, short
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from baselines.comparing.message import value_text
+from baselines.comparing.stored_message import value_text
 from baselines.judging.judgement import Verdict
 from baselines.report.figures.shared import unit_of, wide
 from baselines.report.figures.values import MOST_PANELS, Dot, Figure, Panel, Series, Table, short
-from baselines.report.view import Row, own_value
+from baselines.report.rows import Row, own_value
 
 COLOUR: Final = {
     Verdict.REGRESSED: "bad",

@@ -13,7 +13,8 @@ from typing import Final
 from baselines.report.duet_section import HEADS as DUET_HEADS
 from baselines.report.duet_section import DuetSection
 from baselines.report.figures.values import short
-from baselines.report.view import HEADS, Row, View
+from baselines.report.rows import HEADS, Row
+from baselines.report.view import View
 
 _ESCAPES: Final = str.maketrans(
     {

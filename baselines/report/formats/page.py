@@ -13,8 +13,9 @@ from baselines.report.figures.draw import MARKERS, draw, drawing
 from baselines.report.figures.questions import figures_of
 from baselines.report.figures.values import Figure, Panel
 from baselines.report.machine import all_packages, leading_packages, machine_facts
+from baselines.report.rows import HEADS
 from baselines.report.strip import HEIGHT, WIDTH, Strip, strip_of
-from baselines.report.view import HEADS, View
+from baselines.report.view import View
 
 MOST_STRIPS: Final = 200
 """Strips on a page; the worst benchmarks have one."""

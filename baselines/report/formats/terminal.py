@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from baselines.report.view import HEADS, View
+from baselines.report.rows import HEADS
+from baselines.report.view import View
 
 _LEFT = 2  # the first columns hold words; the others, which hold numbers, are flush right
 

@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict
 from typing import Any, Final
 
-from baselines.files.results import Run
+from baselines.files.run import Run
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import shown
-from baselines.report.view import Row, View
+from baselines.report.rows import Row
+from baselines.report.view import View
 
 SCHEMA: Final = 1
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from baselines.judging.duet import Duet, DuetPolicy, overall
 from baselines.judging.judgement import Judgement, Verdict
+from baselines.judging.launch_pairs import Duet, overall
+from baselines.judging.policy import DuetPolicy
 from baselines.judging.wording import duration_text, one_line, percent, three_digits
 
 

@@ -1,36 +1,45 @@
-"""`python -m baselines list`: the accepted runs of every machine and model, oldest first."""
+"""`python -m baselines list`: the history of every baseline, oldest run first."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Final
 
-from baselines.files.results import Run
-from baselines.files.store import MACHINES, folders, runs_in
-from baselines.judging.wording import shown
+from baselines.commands import take_store
+from baselines.files.run import Run
+from baselines.files.store import folders, runs_in
+from baselines.judging.wording import counted, shown
 
-_HEAD = ("run", "measured", "commit", "preset", "benchmarks", "anchor", "accepted", "reason")
+HELP = "the accepted runs of every machine and model"
+HEAD: Final = ("run", "measured", "commit", "preset", "benchmarks", "anchor", "accepted", "reason")
 
 
-def listing(machines: Path = MACHINES) -> str:
+def declare(command: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    take_store(command)
+
+
+def run(arguments: argparse.Namespace) -> str:
     """A table per machine and model.
 
     Raises:
         RunFileError: a file of the store cannot be read.
     """
     tables = []
-    for folder in folders(machines):
+    for folder in folders(arguments.store):
         runs = runs_in(folder)
-        count = f"{len(runs)} accepted run{'s' * (len(runs) != 1)}"
-        tables.append("\n".join([f"{folder.parent.name}  {folder.name}  {count}", *table(runs)]))
-    none = f"{shown(machines)}: no accepted run; accept one: python -m baselines accept RUN --reason TEXT"
+        tables.append(
+            "\n".join([f"{folder.parent.name}  {folder.name}  {counted(len(runs), 'accepted run')}", *table(runs)])
+        )
+    none = f"{shown(arguments.store)}: no accepted run; accept one: python -m baselines accept RUN --reason TEXT"
     return "\n\n".join(tables) or none
 
 
 def table(runs: Sequence[Run]) -> list[str]:
     """One line per run below a head; columns as wide as what is in them."""
-    rows = [_HEAD, *(row(run) for run in runs)]
-    widths = [max(len(cells[column]) for cells in rows) for column in range(len(_HEAD))]
+    rows = [HEAD, *(row(run) for run in runs)]
+    widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEAD))]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows
     ]

@@ -1,21 +1,22 @@
-"""The file of a run: pytest-benchmark's own format, with `run` and `environment` beside its keys.
+"""The folder of a run: `journal.jsonl`, a line per finished benchmark, and `run.json`, which is made from it.
 
-A run's folder holds `journal.jsonl`, one line per finished benchmark, and `run.json`, assembled from it.
+run.json is pytest-benchmark's own format, with `run` and `environment` beside its keys.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.files.atomic import put_in_place
+
+RUNS: Final = Path(__file__).resolve().parents[2] / "runs"
+"""Where the runs of this checkout are kept."""
 SCHEMA: Final = 1
 JOURNAL_NAME: Final = "journal.jsonl"
 RUN_NAME: Final = "run.json"
-TEMPORARY: Final = ".new-"
-"""How the name of a file begins while it is being written; one that stays was left by a process that was killed."""
 
 
 class RunFileError(Exception):
@@ -43,31 +44,6 @@ def assemble(
 def write_run(folder: Path, content: Mapping[str, Any]) -> Path:
     """Writes `run.json` so that a reader sees the old file or the whole new one, whatever happens meanwhile."""
     return put_in_place(folder / RUN_NAME, json.dumps(content, allow_nan=False, indent=1) + "\n")
-
-
-def put_in_place(path: Path, text: str) -> Path:
-    """Puts a whole file in place: a reader sees it all or not at all, and so does one after a loss of power."""
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def sync_folder(folder: Path) -> None:
-    """Waits until the disk has the names in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | None]:
@@ -127,3 +103,20 @@ def recover(folder: Path) -> tuple[Path, int]:
         return write_run(folder, assemble(header, benchmarks, ending)), len(benchmarks)
     except OSError as error:
         raise RunFileError(f"{folder / RUN_NAME}: {error.strerror}") from error
+
+
+def run_path(run: Path | None, runs: Path = RUNS) -> Path:
+    """The file of the run that was named by its file or folder; of the newest when none was named.
+
+    Raises:
+        RunFileError: there is none.
+    """
+    folder = newest_run(runs) if run is None else run
+    if not folder.is_dir():
+        return folder
+    path = folder / RUN_NAME
+    if not path.exists() and (folder / JOURNAL_NAME).exists():
+        raise RunFileError(
+            f"{folder}: the run was cut off, or still runs; make its file: python -m baselines recover {folder}"
+        )
+    return path

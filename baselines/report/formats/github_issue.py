@@ -11,7 +11,7 @@ import os
 import subprocess
 from typing import Final
 
-from baselines.files.run_file import RunFileError
+from baselines.files.run_folder import RunFileError
 from baselines.report.formats.markdown import markdown
 from baselines.report.view import View
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from baselines.comparing.disturbance import disturbed_because
-from baselines.comparing.reference_kernel import MOVED_LIMIT, movements
-from baselines.files.results import Result, Run
-from baselines.files.run_file import RunFileError
-from baselines.files.store import Past, folder_name, machine_folder
+from baselines.comparing.kernel_movement import MOVED_LIMIT, movements
+from baselines.files.past import Past
+from baselines.files.result import Result
+from baselines.files.run import Run
+from baselines.files.run_folder import RunFileError
+from baselines.files.store import folder_name, machine_folder
 from baselines.judging.wording import shown
 
 STEADY: Final = "steady"

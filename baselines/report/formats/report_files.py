@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from baselines.files.run_file import RUN_NAME, RunFileError, put_in_place
+from baselines.files.atomic import put_in_place
+from baselines.files.run_folder import RUN_NAME, RunFileError
 from baselines.report.formats.markdown import markdown
 from baselines.report.formats.page import page
 from baselines.report.formats.verdicts_json import verdicts_json

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines.deploying.promise import Promise, Reach
-from baselines.files.results import Result
+from baselines.files.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from baselines.files.results import Result
-from baselines.files.store import Past
+from baselines.files.past import Past
+from baselines.files.result import Result
 from baselines.judging.judgement import Against, Evidence, Judgement
 from baselines.judging.wording import duration_text, percent, three_digits
 

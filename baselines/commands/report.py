@@ -1,0 +1,35 @@
+"""`python -m baselines report`: what `compare` says, and what was measured, as files to read and to keep."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from baselines.commands import add_to_summary, take_run, take_store
+from baselines.comparing.comparison import compare
+from baselines.files.run_folder import run_path
+from baselines.judging.wording import shown
+from baselines.report.formats.report_files import report_folder, write_report
+from baselines.report.view import view_of
+
+HELP = "write report.md, verdicts.json and report.html: 0 written, whatever they say; 2 unreadable"
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    take_run(command)
+    command.add_argument(
+        "--against", nargs="+", type=Path, default=[], metavar="BASELINE", help="runs to judge against (default: accepted)"
+    )
+    command.add_argument("--output", type=Path, metavar="DIR", help="default: report/ in the run's folder")
+    take_store(command)
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Writes the files, also where there is nothing to compare with."""
+    path = run_path(arguments.run)
+    folder = arguments.output or report_folder(path)
+    view = view_of(compare(path, arguments.against, arguments.store, demand_baseline=False))
+    paths = write_report(view, folder)
+    add_to_summary(view)
+    return "\n".join([view.headline, *(f"written  {shown(path)}" for path in paths)])

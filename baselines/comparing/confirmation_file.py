@@ -1,0 +1,73 @@
+"""confirmation.json in the folder of a run: what a duet found of its suspects, and what later verdicts make of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+from baselines.files.atomic import put_in_place
+from baselines.files.run import Run
+from baselines.files.run_folder import RUN_NAME, RunFileError
+from baselines.judging.judgement import Judgement, SuiteShift, Verdict
+
+FILE_NAME: Final = "confirmation.json"
+SCHEMA: Final = 1
+SUITE: Final = "the suite as a whole"
+"""In place of a node id."""
+
+_Said = TypeVar("_Said", Judgement, SuiteShift)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a duet said of one suspect."""
+
+    fullname: str
+    cleared: bool
+    reason: str
+
+
+def write_findings(run: Run, findings: Sequence[Finding]) -> Path:
+    """Writes what was found beside the run, for `compare` and the report."""
+    content = {
+        "schema": SCHEMA,
+        "run": None if run.datetime is None else run.datetime.isoformat(),
+        "benchmarks": {one.fullname: {"acquitted": one.cleared, "reason": one.reason} for one in findings},
+    }
+    return put_in_place(run.path.parent / FILE_NAME, json.dumps(content, indent=1) + "\n")
+
+
+def read_findings(run: Run) -> dict[str, Finding]:
+    """What was found of a run's suspects, by node id; empty where nothing was confirmed.
+
+    Raises:
+        RunFileError: the file cannot be read, or is another run's.
+    """
+    path = run.path.parent / FILE_NAME
+    if run.path.name != RUN_NAME or not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        moment = None if run.datetime is None else run.datetime.isoformat()
+        if content["schema"] != SCHEMA or content["run"] != moment:
+            raise RunFileError(
+                f"{path}: it is not about this run; confirm it: python -m baselines confirm {run.path.parent}"
+            )
+        return {
+            name: Finding(fullname=name, cleared=words["acquitted"] is True, reason=str(words["reason"]))
+            for name, words in content["benchmarks"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFileError(f"{path}: not what `python -m baselines confirm` writes: {error!r}; remove it") from None
+
+
+def after_finding(said: _Said, finding: Finding | None) -> _Said:
+    """A verdict after its confirmation: one that was cleared is inconclusive and says why, one that was not says so too."""
+    if finding is None or said.verdict is not Verdict.REGRESSED:
+        return said
+    if finding.cleared:
+        return replace(said, verdict=Verdict.INCONCLUSIVE, reason=f"{said.reason}; cleared: {finding.reason}")
+    return replace(said, reason=f"{said.reason}; {finding.reason}")

@@ -1,0 +1,84 @@
+"""What a duet says of each suspect: cleared, or why it stays red."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.comparing.confirmation_file import SUITE, Finding
+from baselines.comparing.duet_message import numbers_text
+from baselines.confirming.suspects import Suspect
+from baselines.files.checkout import code_changed
+from baselines.files.run import Run
+from baselines.judging.judgement import Against, Verdict
+from baselines.judging.policy import Policy
+from baselines.judging.wording import counted
+
+
+def findings_of(
+    suspects: Mapping[str, Suspect], duet: Mapping[str, Mapping[str, Any]], run: Run, checkout: Path
+) -> list[Finding]:
+    """What the duet's results say of each suspect.
+
+    Args:
+        suspects: by node id.
+        duet: by node id, `extra_info.duet` of what the duet measured.
+        run: the one that is confirmed.
+        checkout: a folder of the repository.
+    """
+    found = []
+    for name, suspect in suspects.items():
+        changed = code_changed(checkout, suspect.run.commit, run.commit) or (
+            "it had uncommitted changes" if run.dirty else None
+        )
+        why, said = why_not_cleared(duet.get(name), suspect, changed), duet.get(name) or {}
+        same = f"a duet with the accepted run's environment, same code, same CPUs: {_numbers(said)}: the machine changed"
+        found.append(Finding(fullname=name, cleared=why is None, reason=why or same))
+    return found
+
+
+def why_not_cleared(said: Mapping[str, Any] | None, suspect: Suspect, changed: str | None) -> str | None:
+    """Why a suspect stays red; None when it does not.
+
+    Args:
+        said: `extra_info.duet` of the suspect; None where the duet did not measure it.
+        suspect: with the accepted run that it is about.
+        changed: how the code differs from that of the accepted run; None where it does not.
+    """
+    if said is None:
+        return "the duet could not measure it"
+    numbers = _numbers(said)
+    if not numbers:
+        return "the duet has too few launch pairs"
+    if said.get("verdict") == Verdict.REGRESSED:
+        return f"the duet finds it slower than the accepted run's environment as well: {numbers}"
+    versions = (said.get("reference") or {}).get("versions")
+    if versions != dict(suspect.result.versions):
+        there, recorded = _installed(versions or {}), _installed(suspect.result.versions)
+        return f"the reference has {there}, and the accepted run had {recorded}: build it, tox run -e reference"
+    if suspect.judgement.against is Against.ANCHOR:
+        return f"it crept away from its anchor, of which the newest accepted environment knows nothing ({numbers})"
+    margin = min(suspect.judgement.allowance or Policy().min_effect, Policy().min_effect)
+    if said["interval"][1] > 1 + margin:
+        return f"the duet cannot exclude {margin:.1%}: {numbers}"
+    return None if changed is None else f"the packages are not the cause ({numbers}), but {changed}"
+
+
+def finding_of_the_suite(findings: Sequence[Finding]) -> Finding:
+    """What the benchmarks of a duet, some of each backend, say of a suite that became slower as a whole."""
+    red = [one.fullname.rpartition("::")[2] for one in findings if not one.cleared]
+    if red or not findings:
+        return Finding(fullname=SUITE, cleared=False, reason=f"not cleared with it: {', '.join(red) or 'nothing measured'}")
+    reason = f"{counted(len(findings), 'benchmark')} in a duet, of every backend, all cleared: the machine changed"
+    return Finding(fullname=SUITE, cleared=True, reason=reason)
+
+
+def _numbers(said: Mapping[str, Any]) -> str:
+    """`+3.1 % [+2.4 %, +3.8 %]`; empty where launch pairs were too few."""
+    return numbers_text(said.get("ratio"), tuple(said["interval"]) if said.get("interval") else None)
+
+
+def _installed(versions: Mapping[str, str]) -> str:
+    """`numpy 2.4.6, onnxruntime 1.32.0`."""
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items())) or "none of its packages"

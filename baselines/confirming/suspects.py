@@ -1,0 +1,81 @@
+"""Which benchmarks of a red run a duet can confirm or clear, and why else the run is red."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from baselines.comparing.comparison import Comparison
+from baselines.files.result import Result
+from baselines.files.run import Run
+from baselines.judging.judgement import Judgement, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A benchmark that a duet shall confirm or clear."""
+
+    judgement: Judgement
+    """Of the comparison with accepted runs."""
+    run: Run
+    """The newest accepted run of it."""
+    result: Result
+    """What that run holds of it."""
+
+
+def exit_status_of(run: Run) -> int:
+    """What pytest ended with, as the run's file has it; 0 where it does not say."""
+    words = json.loads(run.path.read_text(encoding="utf-8")).get("run")
+    status = words.get("exit_status", 0) if isinstance(words, dict) else 0
+    return status if isinstance(status, int) else 0
+
+
+def suspects_of(comparison: Comparison) -> dict[str, Suspect]:
+    """By node id the benchmarks that regressed, with the newest accepted run of each."""
+    return {
+        result.fullname: suspect_of(comparison, key, judgement)
+        for key, (result, judgement) in comparison.judgements.items()
+        if judgement.verdict is Verdict.REGRESSED
+    }
+
+
+def suspect_of(comparison: Comparison, key: str, judgement: Judgement) -> Suspect:
+    """A benchmark with the newest accepted run that holds it."""
+    past = comparison.past[key]
+    return Suspect(judgement=judgement, run=past.runs[-1], result=past.recent[-1])
+
+
+def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict[str, Suspect]:
+    """For a suite that is slower as a whole: of each backend without a suspect the quickest benchmark, for its packages."""
+    known = {
+        key: result
+        for key, (result, judgement) in comparison.judgements.items()
+        if judgement.ratio is not None and key in comparison.run.by_key
+    }
+    spoken_for = {str(one.configuration.get("backend")) for one in known.values() if one.fullname in suspects}
+    quickest: dict[str, str] = {}
+    for key, result in sorted(known.items(), key=lambda pair: pair[1].median_s):
+        backend = str(result.configuration.get("backend"))
+        if backend not in spoken_for:
+            quickest.setdefault(backend, key)
+    return {known[key].fullname: suspect_of(comparison, key, comparison.judgements[key][1]) for key in quickest.values()}
+
+
+def reasons_beside(comparison: Comparison, suspects: set[str]) -> Sequence[str]:
+    """Why a run is red beside its suspects: no duet can take that away."""
+    run = comparison.run
+    reasons = [
+        f"{result.fullname}: {judgement.verdict.value}: {judgement.reason}"
+        for result, judgement in comparison.judgements.values()
+        if judgement.verdict is Verdict.MISSING
+    ]
+    named = {result.fullname for result, judgement in comparison.judgements.values() if judgement.verdict is Verdict.MISSING}
+    reasons += [
+        f"{name}: {how.get('reason')}"
+        for name, how in run.not_measured.items()
+        if how.get("outcome") == "failed" and name not in suspects and name not in named
+    ]
+    if run.partial:
+        reasons.append("the run was cut off before its end")
+    return reasons

@@ -1,0 +1,92 @@
+"""One run as a value: its results, and what its file says of machine, environment and options. reading_runs.py makes it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from baselines.files.result import Result
+from baselines.files.run_folder import RUN_NAME
+from baselines.judging.judgement import Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """How a run became part of the baseline."""
+
+    number: int
+    """Its place in the history, from the name of its file."""
+    reason: str
+    accepted: str
+    """When, ISO 8601 in UTC."""
+    commit: str
+    """The commit that was checked out when it was accepted."""
+    run: str
+    """The folder of the run."""
+    whole: bool
+    """False when `--only` picked benchmarks out of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One file of results."""
+
+    path: Path
+    results: tuple[Result, ...]
+    """In the order of the file."""
+    ours: bool
+    """Whether this suite wrote it; the words that only this suite writes are empty otherwise."""
+    machine_id: str | None
+    machine_hard: Mapping[str, Any]
+    machine_soft: Mapping[str, Any]
+    """Of a foreign file the few words of pytest-benchmark's machine_info that stand still."""
+    commit: str | None
+    dirty: bool
+    """Whether tracked files had changes when it was measured."""
+    datetime: dt.datetime | None
+    """When it began, in UTC."""
+    packages: Mapping[str, str]
+    """Version by distribution, `2.13.0+cpu` with its local label; empty where the file does not say."""
+    preset: str | None
+    model: str | None
+    inputs: str | None
+    arguments: str | None
+    speed_guards: bool
+    """False when it was measured with --no-speed-guards: its times mean nothing."""
+    partial: bool
+    """Whether it was cut off before its last benchmark."""
+    not_measured: Mapping[str, Mapping[str, str]]
+    """Outcome and reason by node id, of benchmarks that were failed or skipped."""
+    not_reached: tuple[str, ...]
+    judgements: Mapping[str, Judgement]
+    """By node id what was said while it ran, with fresh launches of suspects; empty where nothing was judged."""
+    missing: Mapping[str, str]
+    """By node id, benchmarks of the baseline that it should have measured and did not, and what became of them."""
+    judged_against: tuple[str, ...]
+    """The files of the accepted runs behind `verdicts`."""
+    pytest_benchmark: str | None
+    """The version of pytest-benchmark."""
+    accepted: Acceptance | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Reason by node id, of benchmarks that were skipped before anything started."""
+    by_key: Mapping[str, Result] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_key", {result.key: result for result in self.results})
+
+    @property
+    def name(self) -> str:
+        """How one would call it: the run's folder, else its file."""
+        return self.path.parent.name if self.path.name == RUN_NAME else self.path.name
+
+    def judgements_against(self, baseline: Sequence[Run]) -> Mapping[str, Judgement]:
+        """What was said while it ran, if it was judged against these very runs; else nothing."""
+        return self.judgements if self.judged_against == tuple(run.path.name for run in baseline) else {}
+
+    @property
+    def anchor(self) -> bool:
+        """Whether creep of any benchmark is measured from this run."""
+        return any(result.anchor for result in self.results)

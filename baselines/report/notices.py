@@ -1,0 +1,69 @@
+"""What a reader must not miss, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from baselines.comparing.comparison import JUDGED, Comparison
+from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.kernel_movement import movements
+from baselines.judging.judgement import Verdict
+from baselines.judging.wording import percent, shown
+from baselines.report.rows import Row
+
+_NAMED: Final = 5  # benchmarks that a command spells out
+
+
+def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str]:
+    """Sentences; `counts` is how many benchmarks have each verdict."""
+    run, shift = comparison.run, comparison.shift
+    if not run.results:
+        yield "this run holds no benchmark"
+    if not comparison.past:
+        yield "nothing was judged: there is no accepted run of this machine and model, or none was named"
+    elif not counts.keys() & JUDGED:
+        yield "nothing could be compared: no benchmark of the run is in the baseline as the same one"
+    same = [
+        one
+        for one in comparison.baseline
+        if one.accepted and one.datetime == run.datetime and one.by_key.keys() & run.by_key
+    ]
+    if same:
+        yield f"this run is part of the baseline, as {same[0].path.name}: it is compared with itself among others"
+    if run.partial:
+        count = len(run.not_reached)
+        yield "this run was cut off before its end" + f"; {count} benchmarks were not reached" * bool(count)
+    for movement in movements(run.results):
+        if movement.too_far:
+            yield f"the machine was not steady in this run, by the reference kernel: {movement}"
+    if run.dirty:
+        yield "this run was measured with uncommitted changes"
+    disturbed = sum(disturbed_because(result) is not None for result in run.results)
+    if disturbed:
+        yield f"{disturbed} of {len(run.results)} benchmarks were disturbed by other processes: read their numbers with care"
+    outcomes = Counter(str(how.get("outcome")) for how in run.not_measured.values())
+    if outcomes:
+        yield "not measured: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    if shift.verdict is Verdict.REGRESSED and shift.ratio is not None:
+        yield f"the suite as a whole is slower: {percent(shift.ratio)}"
+
+
+def next_steps(comparison: Comparison, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    """What for, and the command."""
+    run = comparison.run
+    command = ["python", "-m", "baselines"]
+    path = shown(run.path.parent if run.ours and run.accepted is None else run.path)
+    if not comparison.past and run.results:
+        if run.ours:
+            yield "make it the baseline", shlex.join([*command, "accept", path, "--reason", "..."])
+        else:
+            yield "name a baseline", f"{shlex.join([*command, 'report', path])} --against BASELINE"
+    slow = [row.result.fullname for row in rows if row.judgement.verdict is Verdict.REGRESSED]
+    if slow and run.ours:
+        model = ["--model", run.model] if run.model else []
+        named = slow if len(slow) <= _NAMED else ["benchmarks/"]
+        yield "measure again", shlex.join(["pytest", *named, "--benchmark-only", *model])
+        yield "accept as it is", shlex.join([*command, "accept", path, "--accept-regression", "--reason", "..."])
