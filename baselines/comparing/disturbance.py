@@ -19,7 +19,7 @@ OTHERS_SHARE_LIMIT: Final = 0.05
 Both have to say so: threads of one framework also wait for each other, and the share of others is counted in ticks.
 
 The cost is not in proportion: threads that meet at a barrier all wait for the one that was put aside. Half a CPU taken away
-made rounds of PyTorch with two spinning OpenMP threads 20 to 50 times as long (docs/verdicts.md).
+made rounds of PyTorch with two spinning OpenMP threads 20 to 50 times as long (docs/measuring.md).
 """
 
 
