@@ -1,4 +1,4 @@
-"""Wiring only: which modules of fixtures/ are plugins. What each does stands in the module; no framework is imported."""
+"""Wiring only: which modules of fixtures/ are plugins. What each does is in the module; no framework is imported."""
 
 pytest_plugins = [
     "fixtures.asked.options",

@@ -108,7 +108,7 @@ def answer(
     extra_info: Mapping[str, Any] | None = None,
     **axes: str | int,
 ) -> dict[str, Any]:
-    """One benchmark of a question as it stands in a file, with the parameters that only this question has."""
+    """One benchmark of a question as it is in a file, with the parameters that only this question has."""
     words = [f"{name}{value}" if isinstance(value, int) else value for name, value in axes.items()]
     made = benchmark(
         "-".join([backend, "fp32", *words, f"batch{batch}", f"seq{length}"]),

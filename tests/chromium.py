@@ -100,7 +100,7 @@ class Browser:
 
     @property
     def complaints(self) -> list[str]:
-        """What stands in the console."""
+        """What is in the console."""
         logged = [event["params"]["entry"]["text"] for event in self.events if event["method"] == "Log.entryAdded"]
         said = [str(event["params"]) for event in self.events if event["method"] == "Runtime.consoleAPICalled"]
         thrown = [str(event["params"]) for event in self.events if event["method"] == "Runtime.exceptionThrown"]

@@ -120,10 +120,10 @@ def test_three_per_cent_is_found() -> None:
 
 
 def test_who_looks_several_times_errs_no_more_often() -> None:
-    """Three looks that share a level convict the harmless no more often than one look with all of it may.
+    """Three looks that share a level turn the harmless red no more often than one look with all of it may.
 
     Of 2000 benchmarks at the level of 5 % 100 are expected at most, and more than 130 in one case of a thousand; looks that
-    did not share would convict some 180. Slower by `min_effect` itself, no more than `pass_level` of them pass.
+    did not share would turn some 180 red. Slower by `min_effect` itself, no more than `pass_level` of them pass.
     """
     rng = chance(9)
     loose = DuetPolicy(level=0.05, min_effect=0.005)
@@ -148,7 +148,7 @@ def test_looks() -> None:
 
 
 def test_a_later_look_asks_for_more() -> None:
-    """The same launch pairs convict at the only look and not at one of several; the reason says which it was."""
+    """The same launch pairs are red at the only look and not at one of several; the reason says which it was."""
     duet = {"a": noisy(chance(15), 1.03, 0.0095)}
     only = judge_duet("a", duet, POLICY, comparisons=20)
     second = judge_duet("a", duet, POLICY, comparisons=20, look=Look(number=2, of=3))
@@ -232,7 +232,7 @@ def test_problem_sizes_of_a_configuration_count_once() -> None:
 
 
 def test_a_wild_launch_pair_makes_it_inconclusive() -> None:
-    """One launch pair at twice the time convicts nobody: it widens the spread by which it is judged."""
+    """One launch pair at twice the time turns nothing red: it widens the spread by which it is judged."""
     judgement = judge_duet(
         "a",
         {"a": Duet(backend="a", configuration="a", launches=pairs([0.0, 0.01, -0.01, 0.0, 0.7, 0.0]))},
@@ -242,8 +242,8 @@ def test_a_wild_launch_pair_makes_it_inconclusive() -> None:
     assert judgement.verdict is Verdict.INCONCLUSIVE
 
 
-def test_holm_at_the_end_convicts_no_fewer() -> None:
-    """What is just short of its share of the level is convicted once all others are; never one below the least estimate."""
+def test_holm_at_the_end_turns_no_fewer_red() -> None:
+    """What is just short of its share of the level turns red once all others are; never one below the least estimate."""
 
     def judged(p_value: float, verdict: Verdict) -> Judgement:
         return Judgement(verdict=verdict, reason="", p_value=p_value)

@@ -130,7 +130,7 @@ class TestConviction:
         assert judgement.evidence is Evidence.CONFIRMED
 
     def test_comparisons(self) -> None:
-        """What convicts alone does not among a hundred."""
+        """What is red alone is not among a hundred."""
         value = math.log1p(POLICY.min_effect) + 3 * ERROR
         assert confirmed(value, comparisons=1).verdict is Verdict.REGRESSED
         assert confirmed(value, comparisons=100).verdict is Verdict.INCONCLUSIVE
@@ -138,19 +138,19 @@ class TestConviction:
     @settings(max_examples=60, deadline=None)
     @given(st.floats(-0.5, math.log1p(POLICY.min_effect)), st.floats(1e-6, 0.3))
     def test_below_the_minimum_effect(self, value: float, sd: float) -> None:
-        """No estimate up to the minimum effect convicts, however exact the measurement."""
+        """No estimate up to the minimum effect is red, however exact the measurement."""
         spread = Spread(**{**_fields(KNOWN), "run_variance": sd**2})
         assert confirmed(value, comparisons=1, spread=spread).verdict is not Verdict.REGRESSED
 
     def test_min_effect_of_a_benchmark(self) -> None:
-        """A benchmark's own minimum effect stands in for the policy's: allowed more, it is not convicted."""
+        """A benchmark's own minimum effect replaces the policy's: allowed more, it is not red."""
         value = math.log1p(0.10)
         assert confirmed(value).verdict is Verdict.REGRESSED
         judgement = confirmed(value, min_effect=0.2)
         assert judgement.verdict is Verdict.PASSED
         assert judgement.allowance == pytest.approx(0.2)
 
-    def test_screen_does_not_convict(self) -> None:
+    def test_screen_turns_nothing_red(self) -> None:
         """Ten times as slow is suspect on the run's own launch, and regressed on a fresh one."""
         judgement = screened(math.log(10))
         assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -160,7 +160,7 @@ class TestConviction:
         assert confirmed(math.log(10)).verdict is Verdict.REGRESSED
 
     def test_one_bad_launch_in_three(self) -> None:
-        """One fresh launch that met a neighbour does not convict; two do."""
+        """One fresh launch that met a neighbour turns nothing red; two do."""
         bad = math.log(2)
         assert confirmed(0.0, bad, 0.001).verdict is Verdict.PASSED
         assert confirmed(bad, 0.0, bad).verdict is Verdict.REGRESSED
@@ -294,7 +294,7 @@ class TestFewRuns:
         assert confirmed(centre + math.log(1.1), history=histories["b0"], spread=spread).verdict is Verdict.REGRESSED
 
     def test_two_far_apart(self) -> None:
-        """Two accepted runs 50 % apart allow no conviction, and the sentence says how little could be seen."""
+        """With two accepted runs 50 % apart nothing turns red, and the sentence says how little could be seen."""
         histories = {"a": History(runs=((0.0,), (0.4,)))}
         judgement = confirmed(math.log(4), history=histories["a"], spread=spreads_of(histories, POLICY)["a"])
         assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -338,7 +338,7 @@ class TestAnchor:
             assert judgement.limit == pytest.approx(math.expm1(limit))
 
     def test_suspect(self) -> None:
-        """Creep that may be noise keeps a benchmark from passing and has it measured again."""
+        """Creep that may be noise keeps a benchmark from passing and has it re-measured."""
         judgement = screened(0.0, history=History(runs=LEVEL_ZERO.runs, anchor=(-0.06,)))
         assert judgement.verdict is Verdict.INCONCLUSIVE
         assert judgement.against is Against.ANCHOR

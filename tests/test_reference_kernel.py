@@ -238,7 +238,7 @@ class TestGate:
         assert judgement.ratio == pytest.approx(1.2, rel=0.05)
         assert gate.as_json()["reference_kernel"][0].startswith("onnxruntime: ")
 
-    def test_fresh_launches_without_it_convict_nobody(self, tmp_path: Path) -> None:
+    def test_fresh_launches_without_it_turn_nothing_red(self, tmp_path: Path) -> None:
         """They cannot be put beside ratios."""
         gate = Gate(accepted=self.accepted(tmp_path), selected=[benchmark(ONE)["fullname"]])
         slow = with_kernel(ONE, 0.018, 0.0105)

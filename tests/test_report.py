@@ -63,7 +63,7 @@ def plain(path: Path, median_s: float, *, version: str, data: bool = True) -> Pa
 
 
 def test_every_format_shows_the_same_cells(view: View) -> None:
-    """Verdict, name, both values, change, interval and allowance of each benchmark stand in all, as numbers in JSON."""
+    """Verdict, name, both values, change, interval and allowance of each benchmark are in all, as numbers in JSON."""
     verdicts = ["regressed", "regressed", "missing", "inconclusive", "new", "improved", "passed"]
     assert [row.cells[0] for row in view.rows] == verdicts
     text, marked, html_text = terminal(view), markdown(view), page(view)

@@ -18,7 +18,7 @@ VOID = {"meta", "path", "circle", "br"}
 
 
 class Page(HTMLParser):
-    """The page as a browser sees it: open tags are closed, and text stands in cells."""
+    """The page as a browser sees it: open tags are closed, and text is in cells."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

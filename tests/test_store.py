@@ -51,7 +51,7 @@ def test_the_name_of_a_file(checkout: Checkout) -> None:
 
 
 def test_a_commit_cannot_lead_out_of_the_store(checkout: Checkout) -> None:
-    """What stands in a file of results names a file in its folder and nothing else."""
+    """What is in a file of results names a file in its folder and nothing else."""
     assert checkout.accept(checkout.run(commit_info={"id": "unknown"})).code == 0
     folder = checkout.runs / "hostile"
     folder.mkdir()

@@ -129,7 +129,7 @@ class TestReading:
         assert topology.node_of(15) == 8
 
     def test_old_kernel(self, read: Read) -> None:
-        """Before Linux 5.3 siblings stand in thread_siblings_list only."""
+        """Before Linux 5.3 siblings are in thread_siblings_list only."""
         assert read(kernel_trees.OLD_KERNEL).cores == ((0, 2), (1, 3))
 
     def test_two_digit_node(self, read: Read) -> None:

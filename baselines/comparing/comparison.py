@@ -51,7 +51,7 @@ class Comparison:
     judgements: Mapping[str, tuple[Result, Judgement]]
     """By key; the result is the run's own, of what is missing the baseline's newest."""
     records: Mapping[str, Mapping[str, Any]]
-    """By key, the run's benchmarks as they stand in its file: more than is judged."""
+    """By key, the run's benchmarks as they are in its file: more than is judged."""
     shift: SuiteShift
 
     def exit_code(self, *, strict: bool) -> int:
@@ -75,8 +75,8 @@ def compare(
 ) -> Comparison:
     """Judges a run.
 
-    What the run said of itself while it ran, against the same accepted runs, stands: it could measure suspects again. For
-    the rest the judge is asked now, with what is in the files; a disturbed launch convicts nobody.
+    What the run said of itself while it ran, against the same accepted runs, is kept: it could re-measure suspects. The
+    rest is judged now, by what is in the files; a disturbed launch is not used for a verdict.
 
     Args:
         run: its file or folder; None for the newest.

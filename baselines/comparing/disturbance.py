@@ -1,4 +1,4 @@
-"""When a launch says more about its neighbours than about itself: it convicts nobody, and no baseline is made of it."""
+"""When a launch says more about its neighbours than about itself: it is not used for a verdict, nor for a baseline."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def draw(panel: Panel, name: str) -> str:
 def in_words(panel: Panel) -> str:
     """What a panel shows, for those who do not see it; its table has the rest."""
     if panel.kind == "cpus":
-        return f"{panel.title}: {len(panel.ticks)} configurations on CPUs; what each did stands in the table."
+        return f"{panel.title}: {len(panel.ticks)} configurations on CPUs; what each did is in the table."
     unit = panel.x_label if panel.kind == "rows" else panel.y_label
     names = dict(panel.ticks)
     lines = [

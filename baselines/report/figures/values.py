@@ -1,4 +1,4 @@
-"""A figure as values: what is drawn and what stands in its table. No drawing, and no file."""
+"""A figure as values: what is drawn and what is in its table. No drawing, and no file."""
 
 from __future__ import annotations
 

@@ -13,17 +13,17 @@ from baselines.report.formats.verdicts_json import verdicts_json
 from baselines.report.view import View
 
 FORMATS: Final = {"report.md": markdown, "verdicts.json": verdicts_json, "report.html": page}
-"""The files, and who knows what stands in them."""
+"""The files, and who knows what is in them."""
 
 
 def report_folder(run: Path) -> Path:
     """Where the report of a run goes when nobody says: `report/` beside its run.json.
 
     Raises:
-        RunFileError: the file stands in no run's folder.
+        RunFileError: the file is in no run's folder.
     """
     if run.name != RUN_NAME:
-        raise RunFileError(f"{run}: it stands in no folder of a run; say where the report goes: --output DIR")
+        raise RunFileError(f"{run}: it is in no folder of a run; say where the report goes: --output DIR")
     return run.parent / "report"
 
 
