@@ -13,7 +13,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,10 +103,8 @@ def record_of(ended: Session, share_of: ShareOf) -> dict[str, Any]:
     return {
         **ended.origin,
         "model": run["model"],
-        "exit_code": ended.code,
         **{key: run["duet"][key] for key in ("looks", "regressed_together")},
         "not_measured": run["not_measured"],
-        "wall_s": ended.wall_s,
         "benchmarks": benchmarks,
     }
 
@@ -129,16 +127,12 @@ def slowing(options: argparse.Namespace, folder: Path, newest: Record) -> tuple[
 
 def begin(options: argparse.Namespace, folder: Path) -> One:
     """One duet at a time."""
-    newest: Record = {}
 
-    def one(slowed: bool) -> tuple[Record, Iterable[str]]:
-        nonlocal newest
+    def one(slowed: bool, newest: Record) -> tuple[Session, Record]:
         work, share_of = slowing(options, folder, newest) if slowed else ({}, lambda _: 0.0)
         ended = session(folder, options, work)
-        newest = newest if slowed else ended.content
         how = {"wider": options.wider if WIDER in work else {}, "change": work.get(CHANGE)}
-        record = {"rule": RULE, "load": options.load, **how, **record_of(ended, share_of)}
-        return record, [benchmark["verdict"] for benchmark in record["benchmarks"].values()]
+        return ended, {"rule": RULE, "load": options.load, **how, **record_of(ended, share_of)}
 
     return one
 

@@ -74,12 +74,10 @@ def record_of(judged: Session, newest: Record, shares: Record) -> dict[str, Any]
     return {
         "rule": RULE,
         **judged.origin,
-        "exit_code": judged.code,
         "extra_work": shares,
         "judgements": {name: {key: one[key] for key in KEPT} for name, one in verdicts["judgements"].items()},
         "suite_shift": verdicts["suite_shift"],
         "peers": peers,
-        "wall_s": judged.wall_s,
     }
 
 
@@ -89,12 +87,11 @@ def begin(_: argparse.Namespace, folder: Path) -> One:
     benchmarks = {one["fullname"]: one for run in baseline for one in run["benchmarks"]}
     chance = random.SystemRandom()
 
-    def one(slowed: bool) -> tuple[Record, Iterable[str]]:
+    def one(slowed: bool, _: Record) -> tuple[Session, Record]:
         drawn = chance.sample(sorted(benchmarks), PER_SHARE * len(SHARES)) if slowed else []
         shares = dict(zip(drawn, SHARES * PER_SHARE, strict=False))
         judged = session(folder, *SELECTION, work=work_for(benchmarks.values(), shares))
-        record = record_of(judged, baseline[-1], shares)
-        return record, [judgement["verdict"] for judgement in record["judgements"].values()]
+        return judged, record_of(judged, baseline[-1], shares)
 
     return one
 

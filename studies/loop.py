@@ -23,8 +23,8 @@ from fixtures.process.environment import REPOSITORY
 from studies.extra_work import WORK
 
 Record = Mapping[str, Any]
-One = Callable[[bool], tuple[Record, Iterable[str]]]
-"""Measures a session, with extra work or without: what is put on record of it, and its verdicts."""
+One = Callable[[bool, Record], tuple["Session", Record]]
+"""Measures a session, with extra work or without, told the newest run.json without; what is put on record of it."""
 _Value = TypeVar("_Value")
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -51,10 +51,11 @@ class Session:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """Words for a record: where and when it was measured, and what with."""
+        """Words for a record: where and when it was measured, what with, and how it ended."""
         packages = self.content["environment"]["packages"]
         versions = {name: packages[name]["version"] for name in ("torch", "tensorflow", "onnxruntime") if name in packages}
-        return {"machine": self.content["machine_info"]["machine_id"], "run": self.content["datetime"], "versions": versions}
+        ending = {"versions": versions, "exit_code": self.code, "wall_s": self.wall_s}
+        return {"machine": self.content["machine_info"]["machine_id"], "run": self.content["datetime"], **ending}
 
 
 def session(folder: Path, *arguments: str, work: Mapping[str, str] | None = None, codes: Sequence[int] = (0, 1)) -> Session:
@@ -146,10 +147,13 @@ def measure(options: argparse.Namespace, begin: Callable[[argparse.Namespace, Pa
     folder = FOLDER / f"runs/{options.study}-{now:%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True)
     one = begin(options, folder)
+    newest: Record = {}
     for number, kind in enumerate(kinds, start=1):
-        record, verdicts = one(kind == "slowed")
+        ended, record = one(kind == "slowed", newest)
+        newest = ended.content if kind == "clean" else newest
         append(options.data, {"study": f"{now:%Y-%m-%d %H:%M}", **record})
-        print(f"{number} of {len(kinds)}, {kind}: {dict(Counter(verdicts)) or 'measured'}", file=sys.stderr, flush=True)
+        words = f"{number} of {len(kinds)}, {kind}: exit code {ended.code} after {ended.wall_s:.0f} s"
+        print(words, file=sys.stderr, flush=True)
 
 
 def append(data: Path, record: Record) -> None:

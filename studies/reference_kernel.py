@@ -24,7 +24,7 @@ from baselines.files.reading_runs import read_run
 from baselines.files.run import Run
 from studies import loop
 from studies.extra_work import drawn, work_for
-from studies.loop import One, Record, counted, grouped, parse_shares, rounded, session, table
+from studies.loop import One, Record, Session, counted, grouped, parse_shares, rounded, session, table
 from studies.peers import PEERS, call_slower, label
 
 SELECTION: Final = (
@@ -54,19 +54,15 @@ RULES: Final = ("stored", "stored + kernel")
 
 def begin(options: argparse.Namespace, folder: Path) -> One:
     """One run at a time; extra work is a share of what the newest run with nothing changed took."""
-    newest: Record = {}
 
-    def measured(work: Mapping[str, str]) -> Record:
-        return session(folder, *SELECTION, "--model", options.model, work=work, codes=(0,)).content
+    def measured(work: Mapping[str, str]) -> Session:
+        return session(folder, *SELECTION, "--model", options.model, work=work, codes=(0,))
 
-    def one(slowed: bool) -> tuple[Record, Iterable[str]]:
-        nonlocal newest
-        if not slowed:
-            newest = measured({})
-            return record_of(newest, {}), ()
-        benchmarks = (newest or measured({}))["benchmarks"]
+    def one(slowed: bool, newest: Record) -> tuple[Session, Record]:
+        benchmarks = (newest or measured({}).content)["benchmarks"] if slowed else []
         shares = drawn(benchmarks, options.shares)
-        return record_of(measured(work_for(benchmarks, shares)), shares), ()
+        ended = measured(work_for(benchmarks, shares))
+        return ended, record_of(ended.content, shares)
 
     return one
 
