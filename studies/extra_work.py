@@ -21,10 +21,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fixtures.backends import BACKENDS
 from fixtures.backends.interface import Backend, Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.backends.pytorch import PyTorch
+from fixtures.backends.registry import BACKENDS
 from fixtures.backends.tensorflow_xla import TensorFlowXla
 
 PLAN: Final = "STUDY_EXTRA_WORK"

@@ -27,7 +27,7 @@ from typing import Final
 
 from scipy import stats
 
-from fixtures.backends import BACKENDS, backend_class
+from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.instance.handle import Instance
 from fixtures.machine.affinity import granted
 from fixtures.machine.fingerprint import Fingerprint

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from fixtures.backends import backend_class
+from fixtures.backends.registry import backend_class
 from fixtures.model.checkpoint import find_or_build, read_config
 from fixtures.model.prepared import PreparationError, prepare_in_subprocess
 

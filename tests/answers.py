@@ -18,7 +18,7 @@ from fixtures.worker.parity import read_case
 
 def backend_answers(place: str, precision: str, models: list[PreparedModel]) -> list[np.ndarray]:
     """Last hidden states, case by case, through the backend's own card."""
-    from fixtures.backends import load_backend_class
+    from fixtures.backends.loading import load_backend_class
 
     answers = []
     backend = load_backend_class(place)()

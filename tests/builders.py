@@ -14,6 +14,8 @@ from typing import Any
 from baselines.__main__ import main
 from baselines.comparing.comparison import compare
 from baselines.report.view import View, view_of
+from fixtures.backends.registry import BACKENDS
+from fixtures.run.provenance import backend_words
 
 ONE = "onnxruntime-fp32-batch1-seq32"
 TWO = "pytorch-fp32-batch1-seq32"
@@ -136,6 +138,7 @@ def run_content(*benchmarks: Mapping[str, Any], **changes: Any) -> dict[str, Any
     """
     started = STARTED + dt.timedelta(days=changes.pop("started_day", 0))
     run = {"schema": 1, "preset": "quick", "model": "bert-tiny", "inputs": "seeded", "partial": False, "not_reached": []}
+    cards = {name: backend_words(name) for name in BACKENDS}
     return {
         "machine_info": {
             "machine_id": MACHINE,
@@ -146,7 +149,7 @@ def run_content(*benchmarks: Mapping[str, Any], **changes: Any) -> dict[str, Any
         "datetime": started.isoformat(),
         "version": "5.3.1",
         "environment": {"python": "3.11.7", "packages": {"torch": {"version": "2.13.0", "local": "cpu"}}},
-        "run": {**run, "not_measured": {}, **changes.pop("run", {})},
+        "run": {**run, "backends": cards, "not_measured": {}, **changes.pop("run", {})},
         "benchmarks": list(benchmarks or (benchmark(),)),
         **changes,
     }

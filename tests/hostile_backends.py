@@ -1,7 +1,4 @@
-"""Backends that go wrong on purpose, each in one way; `-p tests.hostile_backends` makes their names known to a session.
-
-As a plugin it also prints, at the very end, what the test process itself became: its mask, and any framework it imported.
-"""
+"""Backends that go wrong on purpose, each in one way; `--backend-file=tests/hostile_backends.py` makes their names known."""
 
 from __future__ import annotations
 
@@ -10,17 +7,15 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from fixtures.backends import BACKENDS
 from fixtures.backends.interface import Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
-
-FRAMEWORKS = ("torch", "tensorflow", "transformers", "onnxruntime", "keras", "keras_hub", "openvino")
+from fixtures.backends.pytorch import PyTorch
 
 
 class AnswersNan(OnnxRuntime):
@@ -229,29 +224,23 @@ class StaysAtFp32(OnnxRuntime):
         return "onnx"
 
 
-HOSTILE = (
-    AnotherSpeedEachLaunch,
-    AnswersNan,
-    AnswersNonsense,
-    CannotBeImported,
-    Crashes,
-    DoublesItsScales,
-    FailsInItsSixthLaunch,
-    LeavesItsMask,
-    LeavesItsMaskLater,
-    NotInstalled,
-    SleepsForEver,
-    SlowerThanItsTwin,
-    StandsStillOnce,
-    StartsOnce,
-    StaysAtFp32,
-    WrongAsTwin,
-)
-BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in HOSTILE})
+class IgnoresSpinning(OnnxRuntime):
+    """Says that it does not spin, and spins."""
+
+    name = "ignores_spinning"
+
+    def tune(self, settings: Mapping[str, str]) -> None:
+        self.said = dict(settings)
+
+    def knobs(self, forward: Forward) -> dict[str, str]:
+        return self.said
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """Says what the test process became."""
-    imported = sorted(set(FRAMEWORKS) & set(sys.modules))
-    print(f"\nat the end: mask {sorted(os.sched_getaffinity(0))}, frameworks {imported}")
+class LosesVariables(PyTorch):
+    """Loses a variable between its start, of which the kernel tells, and the import of its framework."""
+
+    name = "loses_variables"
+
+    def import_framework(self, threads: int | None) -> None:
+        os.environ.pop("OMP_WAIT_POLICY", None)
+        super().import_framework(threads)

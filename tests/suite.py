@@ -60,7 +60,7 @@ class Suite:
 
     def command(self, *arguments: str, hostile: bool = False) -> list[str]:
         """The command line."""
-        plugin = ("-p", "tests.hostile_backends") if hostile else ()
+        plugin = ("-p", "tests.last_words", "--backend-file=tests/hostile_backends.py") if hostile else ()
         common = ("-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
         common += () if self.limit else ("--no-limit",)
         return [sys.executable, "-m", "pytest", *plugin, *common, *arguments]

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.asked.matrix import PLAIN_BACKENDS
 from fixtures.asked.precisions import why_not_precision
-from fixtures.backends import BACKENDS, backend_class, load_backend_class
-from fixtures.backends.interface import Backend
+from fixtures.backends.loading import load_backend_class
+from fixtures.backends.registry import BACKENDS, backend_class, card_file
 from fixtures.machine.fingerprint import isa_flags
 from fixtures.model.prepared import PreparedModel
 from fixtures.model.quantized import KINDS
@@ -116,14 +117,23 @@ def test_parity_of_smaller_formats(name: str, precision: str, models: Models) ->
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_cards_agree_with_the_table(name: str) -> None:
-    """A backend is called what the table calls it, and the frameworks stay unimported."""
+def test_what_a_card_says(name: str) -> None:
+    """Its tolerance at fp32 excludes a smaller format; a worker gets variables as texts, and users are told of threads."""
     backend = backend_class(name)
-    assert backend.name == name
-    assert issubclass(backend, Backend)
     assert backend.distributions
     assert 0 < backend.max_abs_error < 0.05
+    assert backend.thread_code is not None
     assert all(isinstance(value, str) for value in backend.environment(2).values())
+
+
+def test_the_order_of_lists_and_reports() -> None:
+    """By the place on each card; what an install offers without an option is what every preset asks out of the box."""
+    ours = [name for name in BACKENDS if not card_file(name)]
+    assert ours == [
+        *("pytorch", "torchscript", "torch_compile", "torch_compile_freezing"),
+        *("tensorflow", "tensorflow_graph", "tensorflow_xla", "onnxruntime", "openvino"),
+    ]
+    assert set(ours) - set(PLAIN_BACKENDS) == {"torch_compile_freezing"}
 
 
 def test_a_missing_distribution_is_a_reason_with_a_command() -> None:

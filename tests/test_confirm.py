@@ -229,7 +229,7 @@ def test_a_duet_without_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_launch_pairs_of_a_confirmation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout_run: Any, extra: tuple[str, ...], said: list[str]
 ) -> None:
-    """Sixteen and one look, unless the options for the duet's pytest say how many."""
+    """Sixteen and one look, unless the options for the duet's pytest say how many; with the card of the suspect."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> Any:
@@ -242,12 +242,14 @@ def test_launch_pairs_of_a_confirmation(
     launches = [word for word in commands[0] if "launches" in word]
     assert launches == [word for word in said if "launches" in word]
     assert commands[0][-len(extra) :] == list(extra) or not extra
+    assert [word for word in commands[0] if "backend-file" in word] == ["--backend-file=/their own/serving.py"]
 
 
 @pytest.fixture
 def checkout_run(confirming: Confirming) -> Any:
-    """A run as it is read."""
-    return read_run(confirming.run(ONE_S, TWO_S, 9) / "run.json")
+    """A run as it is read, with two cards from outside the checkout."""
+    cards = {"onnxruntime": {"file": "/their own/serving.py"}, "pytorch": {"file": "/another.py"}}
+    return read_run(confirming.run(ONE_S, TWO_S, 9, backends=cards) / "run.json")
 
 
 def test_commits_that_git_does_not_know(confirming: Confirming) -> None:

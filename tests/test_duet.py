@@ -312,12 +312,15 @@ def test_the_words_of_a_duet() -> None:
     assert first.line.endswith("over 2 benchmarks, slower on 1 of 2")
     assert "onnxruntime 1.31.1 -> none, torch none -> 2.13.0: " in second.line
     assert same.line.startswith("PASSED b: ")
-    lines = duet_regression_lines(slow, measured_s=0.0105, reference_s=0.01, by_throughput=False, reference="P", model="M")
+    options = ["--model", "M", "--backend-file=/their own/serving.py"]
+    lines = duet_regression_lines(
+        slow, measured_s=0.0105, reference_s=0.01, by_throughput=False, reference="P", options=options
+    )
     assert lines[0].startswith("REGRESSED a: median 10.5 ms, reference 10.0 ms, +")
     assert "(red above +" in lines[0]
     assert lines[1] == "  versions  onnxruntime 1.31.1 -> 1.32.0"
     assert "one of 2 comparisons; 10 launch pairs" in lines[2]
-    assert lines[3].endswith("--benchmark-only --model M --reference-python P")
+    assert lines[3].endswith("--benchmark-only --model M '--backend-file=/their own/serving.py' --reference-python P")
     assert lines[4].endswith("--reference-python self")
     assert "0 of 1 benchmarks" in certificate([same])
     assert "do not trust its duets" in certificate([slow, same])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from baselines.files.accepted_file import Addition
 from baselines.files.reading_runs import read_run
 from baselines.files.store import add
 from fixtures.machine.topology import Topology
-from tests.suite import SCALING, Ended, Suite
+from tests.suite import REPOSITORY, SCALING, Ended, Suite
 
 SESSION = (SCALING, "--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--confirm=1")
 ONE = "onnxruntime-fp32-threads1-batch1-seq32"
@@ -235,13 +236,16 @@ def test_a_failed_benchmark_is_missing(gated: Gated) -> None:
 
 
 def test_everything_skipped_is_no_pass(gated: Gated) -> None:
-    """When the framework of an accepted benchmark is no longer installed, the session is red though nothing ran."""
+    """When the framework of an accepted benchmark is no longer installed, the session is red though nothing ran.
+
+    A card that was accepted from a file, and whose file this session was not given, is nothing that it was asked for.
+    """
 
     def not_installed(content: dict[str, Any]) -> None:
-        another(content, "not_installed-fp32-batch1-seq32", backend="not_installed", threads=None)
-        content["benchmarks"][-1]["fullname"] = (
-            "benchmarks/test_out_of_the_box.py::test_out_of_the_box[not_installed-fp32-batch1-seq32]"
-        )
+        for backend, card in (("not_installed", {}), ("of_another_file", {"backend_file_sha256": "c0ffee"})):
+            name = f"{backend}-fp32-batch1-seq32"
+            another(content, name, backend=backend, threads=None, **card)
+            content["benchmarks"][-1]["fullname"] = f"benchmarks/test_out_of_the_box.py::test_out_of_the_box[{name}]"
 
     gated.accept(not_installed)
     ended = gated.suite(
@@ -251,12 +255,14 @@ def test_everything_skipped_is_no_pass(gated: Gated) -> None:
     )
     assert ended.code == 1
     assert "not_installed-fp32-batch1-seq32]: skipped: framework-of-the-future is not installed" in ended.text
+    assert "of_another_file" not in ended.text
 
 
 def test_a_suspect_that_fails_when_measured_again(gated: Gated) -> None:
     """A launch that dies is a red test, also when it was only to confirm."""
     name = "starts_once-fp32-threads1-batch1-seq32"
-    gated.accept(lambda content: another(content, name, backend="starts_once"), slower=0.2)
+    card = hashlib.sha256((REPOSITORY / "tests" / "hostile_backends.py").read_bytes()).hexdigest()
+    gated.accept(lambda content: another(content, name, backend="starts_once", backend_file_sha256=card), slower=0.2)
     ended = gated("--backends=starts_once", "--sequence-lengths=32", hostile=True)
     assert ended.code == 1
     assert "it measured slow, and failed when it was measured again" in ended.text

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.asked.precisions import INSTRUCTIONS, PRECISIONS
+from fixtures.asked.precisions import INSTRUCTIONS
+from fixtures.backends.interface import PRECISIONS
 from fixtures.machine.fingerprint import isa_flags
 from fixtures.measurement import limit as limit_module
 from fixtures.measurement.limit import Limit, Limits, multiplied_as, worth_trying

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.asked.matrix import PRESETS, QUESTIONS, Question, precisions_of
-from fixtures.asked.precisions import PRECISIONS, WITHOUT, has_path, why_not_precision
-from fixtures.backends import BACKENDS, backend_class
+from fixtures.asked.precisions import has_path, why_not_precision
+from fixtures.backends.interface import PRECISIONS
+from fixtures.backends.registry import BACKENDS, backend_class
 from tests.suite import SHORT, Suite
 from tests.test_matrix import axes
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_every_format_has_a_path_or_a_reason(backend: str) -> None:
     """Never both, never neither."""
     for precision in PRECISIONS:
-        assert has_path(backend, precision) != (precision in WITHOUT.get(backend, {})), (backend, precision)
+        assert has_path(backend, precision) != (precision in backend_class(backend).without), (backend, precision)
 
 
 def test_instructions_that_a_cpu_lacks_are_named() -> None:

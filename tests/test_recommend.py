@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from baselines.__main__ import main
-from baselines.deploying.command_line import THREADS, command_lines, cpu_list, in_code
+from baselines.deploying.command_line import command_lines, cpu_list, in_code
 from baselines.deploying.dispatch_plan import fewest_threads
 from baselines.deploying.promise import reaches
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import run_path
 from fixtures.asked.dispatch_plan import Plan
-from fixtures.backends import BACKENDS
+from fixtures.backends.registry import BACKENDS
+from fixtures.run.provenance import backend_words
 from tests.builders import Checkout, benchmark, rounds_around, run_folder
 
 
@@ -326,17 +327,21 @@ def test_a_thread_more_has_to_pay() -> None:
 )
 def test_command_lines(configuration: dict[str, Any], instances: list[tuple[int, ...]], expected: list[str]) -> None:
     """Only where the memory policy was chosen there is numactl; where the framework chose everything there is nothing."""
-    assert command_lines(configuration, instances) == expected
+    card = backend_words(configuration["backend"]) if configuration["backend"] in BACKENDS else {}
+    assert command_lines(configuration, instances, card) == expected
 
 
-def test_every_backend_says_how_it_gets_its_threads() -> None:
-    """One that is added later is at least not given another one's variables."""
-    assert set(BACKENDS) - set(THREADS) - {name for name in BACKENDS if "hostile" in BACKENDS[name]} == set()
-    assert in_code({"backend": "new", "threads": 3}) == "3 threads, as the documentation of new says"
-    assert in_code({"backend": "pytorch", "threads": None}) is None
-    assert in_code({"backend": "openvino", "threads": 2}) == (
+def test_a_program_is_told_its_threads_as_the_card_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One whose card says nothing, and a run from before cards said it, name the documentation."""
+    assert in_code({"backend": "new", "threads": 3}, {}) == "3 threads, as the documentation of new says"
+    assert in_code({"backend": "pytorch", "threads": None}, backend_words("pytorch")) is None
+    assert in_code({"backend": "openvino", "threads": 2}, backend_words("openvino")) == (
         'compile_model(..., {"INFERENCE_NUM_THREADS": 2, "ENABLE_CPU_PINNING": False})'
     )
+    for words in (None, [], {"onnxruntime": "?"}, {"onnxruntime": {"thread_code": None}}):
+        old = run_folder(tmp_path / str(words), TWO, run={"backends": words})
+        _, out, _ = recommended(capsys, old)
+        assert "              in the program: 2 threads, as the documentation of onnxruntime says" in out.splitlines()
 
 
 def test_cpu_lists() -> None:

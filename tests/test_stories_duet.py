@@ -98,7 +98,8 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     assert ", reference " in message
     assert "(red above +" in message
     assert "4 launch pairs, in turns on the same CPUs" in ended.text
-    assert f"--benchmark-only --model bert-tiny --reference-python {python}" in ended.text
+    card = f"--backend-file={REPOSITORY}/tests/hostile_backends.py"
+    assert f"--benchmark-only --model bert-tiny {card} --reference-python {python}" in ended.text
     assert "slower on 1 of 1" in ended.text
     assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
 
@@ -304,7 +305,7 @@ def test_a_worker_stands_on_numpy_alone(tmp_path: Path) -> None:
         "import fixtures.worker.__main__, fixtures.worker.installed, fixtures.worker.parity,"
         "fixtures.worker.peak_memory, fixtures.worker.rounds, fixtures.worker.warm_up,"
         "fixtures.measurement.watch, fixtures.machine.affinity, fixtures.worker.hold\n"
-        "from fixtures.backends import BACKENDS, backend_class\n"
+        "from fixtures.backends.registry import BACKENDS, backend_class\n"
         "print([backend_class(name).name for name in BACKENDS])"
     )
     python = bare_environment(tmp_path / "bare")

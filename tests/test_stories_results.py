@@ -8,9 +8,9 @@ import os
 import pytest
 
 from fixtures.asked.matrix import PRESETS
-from fixtures.backends import backend_class
+from fixtures.backends.registry import backend_class
 from fixtures.machine.topology import Topology
-from tests.hostile_backends import FRAMEWORKS
+from tests.last_words import FRAMEWORKS
 from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Suite
 
 TOPOLOGY = Topology.of_this_process()

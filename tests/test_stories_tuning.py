@@ -33,7 +33,8 @@ def tuning_of(ended: Ended, name: str) -> dict[str, object]:
 @shows_waiting
 def test_each_knob_does_something_or_fails(suite: Suite) -> None:
     """A knob in force is measured and recorded; one that is ignored fails with what was asked and seen; none is silent."""
-    ended = suite(*ALL_KNOBS, "--backends=onnxruntime,ignores_spinning", "-k", "not ignores_spinning or spinning-off")
+    selected = ("--backends=onnxruntime,ignores_spinning", "-k", "not ignores_spinning or spinning-off")
+    ended = suite(*ALL_KNOBS, *selected, hostile=True)
     assert ended.code == 1, ended.text
     measured = {name: one["extra_info"]["configuration"] for name, one in ended.benchmarks.items()}
     untuned = measured["onnxruntime-fp32-tuning_none-default-batch1-seq32"]
@@ -68,7 +69,8 @@ def test_each_knob_does_something_or_fails(suite: Suite) -> None:
 @shows_waiting
 def test_a_policy_of_waiting_shows_in_the_threads(suite: Suite) -> None:
     """Threads that are to wait actively do; where the variable was lost on the way to OpenMP, the benchmark fails."""
-    ended = suite(*ALL_KNOBS, "--backends=pytorch,loses_variables", "-k", "wait_policy-active", OMP_WAIT_POLICY="PASSIVE")
+    selected = ("--backends=pytorch,loses_variables", "-k", "wait_policy-active")
+    ended = suite(*ALL_KNOBS, *selected, hostile=True, OMP_WAIT_POLICY="PASSIVE")
     assert ended.code == 1, ended.text
     (measured,) = ended.benchmarks
     assert measured == "pytorch-fp32-tuning_wait_policy-active-batch1-seq32"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixtures.backends import load_backend_class
+from fixtures.backends.loading import load_backend_class
 from fixtures.model.checkpoint import count_parameters, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from fixtures.worker.parity import read_case, require_parity

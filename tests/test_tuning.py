@@ -19,7 +19,7 @@ from fixtures.asked import matrix
 from fixtures.asked.configuration import Configuration
 from fixtures.asked.matrix import PRESETS, QUESTIONS
 from fixtures.asked.tuning_layouts import glibc_version, tuning_layouts, why_not, why_not_huge_pages, why_not_isa
-from fixtures.backends import BACKENDS, backend_class
+from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
 from fixtures.tuning.effect import Seen, TuningError, check, file_at
 from fixtures.tuning.knobs import DEFAULT, KNOBS, card_settings, launcher_of, libraries_of, variables_of
@@ -28,7 +28,6 @@ from fixtures.worker.runtime_view import behind_jump, idle_shares, symbol_addres
 from tests.suite import REPOSITORY
 from tests.test_matrix import FOUR_CORES, axes
 
-REAL = tuple(name for name, location in BACKENDS.items() if location.startswith("fixtures."))
 SETTINGS = [(knob, setting) for knob, settings in KNOBS.items() for setting in settings]
 PLAIN = Configuration(backend="pytorch", precision="fp32", threads=2, cpus=(0, 1), knobs_proven=True)
 LIBRARY = "/usr/lib/lib-of-the-knob.so"
@@ -90,7 +89,7 @@ class TestWhatIsCompared:
         }
         assert {name: knobs[name] for name in expected} == {name: {*everywhere, *own} for name, own in expected.items()}
 
-    @pytest.mark.parametrize("backend", REAL)
+    @pytest.mark.parametrize("backend", BACKENDS)
     def test_what_is_left_out_has_a_reason(self, backend: str) -> None:
         """In words, and for knobs that exist; docs/tuning.md repeats none of them by hand."""
         reasons = backend_class(backend).knobs_without_meaning

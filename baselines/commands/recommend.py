@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,10 @@ from baselines.judging.wording import duration_text, one_line, shown, three_digi
 HELP = "the best configuration of every problem size of a run, what it promises and how to run it"
 _NAMED: Final = 3  # others that a line names
 _LINES: Final = 8  # command lines that are spelt out
-_KNOWN: Final = {"backend", "precision", "threads", "cpus", "memory_policy", "memory_nodes"}
+_KNOWN: Final = {"backend", "precision", "threads", "cpus", "memory_policy", "memory_nodes", "backend_file_sha256"}
+
+Cards = Mapping[str, Mapping[str, Any]]
+"""What a run says of its backends, by name."""
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -69,10 +73,11 @@ def run(arguments: argparse.Namespace) -> str:
         raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
     lines = list(head(read, found))
     for one in found:
-        lines += ["", *section(one, arguments.price, cores)]
+        lines += ["", *section(one, arguments.price, cores, read.backends)]
     if arguments.plan is not None:
         write_plan(made := plan_of(results, read.name), arguments.plan)
-        lines += ["", *plan_lines(made, arguments.plan)]
+        served = [one for one in read.results if one.configuration.get("backend") == made["made_from"]["backend"]]
+        lines += ["", *plan_lines(made, arguments.plan, read.file_options(served))]
     return "\n".join(map(one_line, lines))
 
 
@@ -90,22 +95,22 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
         yield f"if runs lie {apart}, which is assumed until {policy.enough_runs} accepted runs say it."
 
 
-def section(one: Recommendation, price: float | None, cores: int | None) -> Iterable[str]:
+def section(one: Recommendation, price: float | None, cores: int | None, cards: Cards) -> Iterable[str]:
     """What is said of one problem size."""
     yield f"batch {one.batch_size}, sequence {one.sequence_length}"
     yield f"  latency     {promise_text(one.fastest.latency, duration_text)}"
-    yield from how(one.fastest, one.as_fast, one.batch_size)
+    yield from how(one.fastest, one.as_fast, one.batch_size, cards)
     if one.most is not None and one.most.throughput is not None:
         yield f"  throughput  {promise_text(one.most.throughput, samples_text)}"
         if one.most is one.fastest:
             yield "              the same configuration"
         else:
-            yield from how(one.most, one.as_much, one.batch_size)
+            yield from how(one.most, one.as_much, one.batch_size, cards)
     if price is not None:
         yield from costs(one, price, cores)
 
 
-def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int) -> Iterable[str]:
+def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int, cards: Cards) -> Iterable[str]:
     """A configuration, what cannot be told apart from it, and how to run it."""
     margin = " " * 14
     yield f"{margin}{configuration_text(candidate)}"
@@ -116,14 +121,16 @@ def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int) -> I
             yield f"{margin}not told apart by the intervals: {'; '.join(texts[:_NAMED])}{more}"
     if (share := candidate.result.share_of_limit) is not None:
         yield f"{margin}{share:.0%} of what its CPUs reach on a large matrix product"
-    lines = command_lines(candidate.result.configuration, candidate.instances)
+    configuration = candidate.result.configuration
+    card = cards.get(str(configuration.get("backend")), {})
+    lines = command_lines(configuration, candidate.instances, card)
     for line in lines[:_LINES]:
         yield f"{margin}$ {line}"
     if len(lines) > _LINES:
         yield f"{margin}and {len(lines) - _LINES} more, on the CPUs of per_instance"
     if len(lines) > 1:
         yield f"{margin}each with {batch_size // len(lines)} of the {batch_size} samples"
-    if code := in_code(candidate.result.configuration):
+    if code := in_code(configuration, card):
         yield f"{margin}in the program: {code}"
 
 
@@ -192,12 +199,13 @@ def samples_text(value: float) -> str:
     return f"{three_digits(value)} samples/s"
 
 
-def plan_lines(plan: Mapping[str, Any], path: Path) -> Iterable[str]:
-    """What the plan says, and how to measure it."""
+def plan_lines(plan: Mapping[str, Any], path: Path, options: Sequence[str]) -> Iterable[str]:
+    """What the plan says, and how to measure it: with these options, which make its backend known."""
     made = plan["made_from"]
     yield f"dispatch plan for {made['backend']} {made['precision']}, requests by length {made['requests_by_length']}"
     for pool in plan["pools"]:
         lengths = ", ".join(map(str, pool["lengths"]))
         yield f"  up to {lengths} tokens: {pool['share']:.0%} of the cores, instances of {pool['threads']} thread(s)"
     yield f"  written  {shown(path)}"
-    yield f"  $ pytest benchmarks/test_smart_dispatching.py --benchmark-only --dispatch-plan {shown(path)}"
+    command = ["pytest", "benchmarks/test_smart_dispatching.py", "--benchmark-only", *options, "--dispatch-plan"]
+    yield f"  $ {shlex.join([*command, shown(path)])}"

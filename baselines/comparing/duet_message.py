@@ -107,7 +107,7 @@ def certificate(rows: Sequence[DuetRow]) -> str:
 
 
 def duet_regression_lines(
-    row: DuetRow, *, measured_s: float, reference_s: float, by_throughput: bool, reference: str, model: str
+    row: DuetRow, *, measured_s: float, reference_s: float, by_throughput: bool, reference: str, options: Sequence[str]
 ) -> list[str]:
     """The message of a red test.
 
@@ -117,7 +117,7 @@ def duet_regression_lines(
         reference_s: the same of the reference.
         by_throughput: whether several instances were judged.
         reference: what `--reference-python` was.
-        model: what `--model` was.
+        options: what the commands need: the model, and the file of a card from outside the checkout.
     """
     judgement = row.judgement
     before, after = (
@@ -127,7 +127,7 @@ def duet_regression_lines(
     quantity = "throughput" if by_throughput else "median"
     limit = "" if judgement.limit is None else f" (red above {percent(1 + judgement.limit)})"
     pairs = f"{judgement.launches} launch pairs, in turns on the same CPUs"
-    command = ["pytest", row.fullname, "--benchmark-only", "--model", model, "--reference-python"]
+    command = ["pytest", row.fullname, "--benchmark-only", *options, "--reference-python"]
     return [
         f"REGRESSED {row.label}: {quantity} {after}, reference {before}, {row.numbers}{limit}",
         f"  versions  {row.change}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from baselines.files.past import Past
 from baselines.files.result import Result
@@ -20,7 +21,9 @@ def verdict_line(result: Result, judgement: Judgement) -> str:
     return " ".join([*words, f"({judgement.reason})"])
 
 
-def regression_lines(result: Result, past: Past | None, judgement: Judgement, *, run: str, model: str) -> list[str]:
+def regression_lines(
+    result: Result, past: Past | None, judgement: Judgement, *, run: str, options: Sequence[str]
+) -> list[str]:
     """The message of a red test.
 
     Args:
@@ -28,7 +31,7 @@ def regression_lines(result: Result, past: Past | None, judgement: Judgement, *,
         past: the accepted runs of this benchmark.
         judgement: `regressed`, with its numbers.
         run: the folder of the run, as one would type it.
-        model: what `--model` was.
+        options: what the command to rerun it needs: the model, and the file of a card from outside the checkout.
     """
     ratio, interval = judgement.ratio or 1.0, judgement.interval or (1.0, 1.0)
     # Several launches stand behind the judged value: what it compares is the ratio, and the baseline's own number.
@@ -40,7 +43,7 @@ def regression_lines(result: Result, past: Past | None, judgement: Judgement, *,
     limit = "" if judgement.limit is None else f" (red above {percent(1 + judgement.limit)})"
     sure = "" if judgement.p_value is None else f"p = {judgement.p_value:.1e}, one of {judgement.comparisons} comparisons; "
     fresh = "fresh launches" if judgement.evidence is Evidence.CONFIRMED else "launches of this run"
-    pytest = ["pytest", result.fullname, "--benchmark-only", "--model", model]
+    pytest = ["pytest", result.fullname, "--benchmark-only", *options]
     accept = ["python", "-m", "baselines", "accept", run, "--only", result.id, "--accept-regression", "--anchor"]
     accept += ["--reason", "..."]
     return [

@@ -42,6 +42,7 @@ def measured_in_a_duet(
         command += ["--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]
     for option, value in (("--model", run.model), ("--preset", run.preset)):
         command += [option, value] if value else []
+    command += run.file_options(result for result in run.results if result.fullname in names)
     # The report of the duet's session is not the job's.
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
     before = set(folder.glob("*Z_*"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Run:
     preset: str | None
     model: str | None
     inputs: str | None
+    backends: Mapping[str, Mapping[str, Any]]
+    """By name, what the cards said: `thread_variables`, `thread_code`, and `file` of one from outside the checkout."""
     arguments: str | None
     speed_guards: bool
     """False when it was measured with --no-speed-guards: its times mean nothing."""
@@ -81,6 +83,11 @@ class Run:
     def name(self) -> str:
         """How one would call it: the run's folder, else its file."""
         return self.path.parent.name if self.path.name == RUN_NAME else self.path.name
+
+    def file_options(self, results: Iterable[Result]) -> list[str]:
+        """The options that make the backends of these results known to pytest; none for cards of the checkout."""
+        cards = (self.backends.get(str(one.configuration.get("backend")), {}) for one in results)
+        return list(dict.fromkeys(f"--backend-file={card['file']}" for card in cards if "file" in card))
 
     def judgements_against(self, baseline: Sequence[Run]) -> Mapping[str, Judgement]:
         """What was said while it ran, if it was judged against these very runs; else nothing."""

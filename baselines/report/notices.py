@@ -61,9 +61,9 @@ def next_steps(comparison: Comparison, rows: Sequence[Row]) -> Iterable[tuple[st
             yield "make it the baseline", shlex.join([*command, "accept", path, "--reason", "..."])
         else:
             yield "name a baseline", f"{shlex.join([*command, 'report', path])} --against BASELINE"
-    slow = [row.result.fullname for row in rows if row.judgement.verdict is Verdict.REGRESSED]
+    slow = [row.result for row in rows if row.judgement.verdict is Verdict.REGRESSED]
     if slow and run.ours:
         model = ["--model", run.model] if run.model else []
-        named = slow if len(slow) <= _NAMED else ["benchmarks/"]
-        yield "measure again", shlex.join(["pytest", *named, "--benchmark-only", *model])
+        named = [result.fullname for result in slow] if len(slow) <= _NAMED else ["benchmarks/"]
+        yield "measure again", shlex.join(["pytest", *named, "--benchmark-only", *model, *run.file_options(slow)])
         yield "accept as it is", shlex.join([*command, "accept", path, "--accept-regression", "--reason", "..."])
