@@ -1,67 +1,75 @@
-"""docs/adding-a-backend.md, followed to the letter in a checkout of its own."""
+"""docs/adding-a-backend.md, followed to the letter in a checkout of its own: one new file in it, and one outside of it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
+from typing import Any
 
 from tests.builders import git
 from tests.suite import REPOSITORY
 from tests.test_story_of_a_baseline import Checkout
 
 RECIPE = REPOSITORY / "docs" / "adding-a-backend.md"
-STEP = re.compile(r"^\d+\. (.*?)(?=^\d+\. |^\S)", re.DOTALL | re.MULTILINE)
-BLOCK = re.compile(r"^   ```(\w+)\n(.*?)^   ```$", re.DOTALL | re.MULTILINE)
+SECTION = re.compile(r"^## .*?`([^`]+\.py)`.*?^```python\n(.*?)^```$.*?^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def follow(recipe: str, root: Path) -> tuple[set[str], list[str]]:
-    """Does what the steps say: writes each new file, adds each line to its table; the files, and the commands to run."""
-    files, commands = set(), []
-    for step in STEP.findall(recipe):
-        for language, indented in BLOCK.findall(step):
-            block = textwrap.dedent(indented) if language == "sh" else re.sub("^   ", "", indented, flags=re.MULTILINE)
-            if language == "sh":
-                commands += block.splitlines()
-                continue
-            file, *words = re.findall(r"`([^`]+)`", step.partition("```")[0])
-            path = root / file
-            files.add(file)
-            if not path.exists():
-                path.write_text(block)
-                continue
-            text = path.read_text()
-            opening = re.search(rf"^{words[0]}: .*{{$\n", text, re.MULTILINE)
-            assert opening is not None, f"{file} has no table {words[0]}"
-            path.write_text(text[: opening.end()] + block + text[opening.end() :])
-    return files, commands
-
-
-def test_the_recipe(tmp_path: Path, cache_home: Path) -> None:
-    """Every command succeeds, the backend was measured and compared, and no other file than the named ones was touched."""
-    checkout = Checkout(tmp_path, cache_home)
-    files, commands = follow(RECIPE.read_text(), checkout.root)
-    assert len(files) == 4
-    assert len(commands) == 2
-    for command in commands:
+def follow(checkout: Checkout, file: str, card: str, commands: str) -> list[str]:
+    """Does what a section says: writes its file, runs its two commands; what they print."""
+    path = checkout.root / file
+    path.parent.mkdir(exist_ok=True)
+    with path.open("x") as new:
+        new.write(card)
+    printed = []
+    for command in commands.splitlines():
         words = shlex.split(command)
-        assert words[0] == "pytest"
         done = subprocess.run(
-            [sys.executable, "-m", *words, "-p", "no:cacheprovider"],
+            [sys.executable, "-m", *(words if words[0] == "pytest" else words[2:])],
             cwd=checkout.root,
-            env=checkout.environment,
+            env={**checkout.environment, "PYTEST_ADDOPTS": "-p no:cacheprovider --no-limit"},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        ran = re.search(r"(\d+) (measured|passed)", done.stdout)
-        assert ran is not None, done.stdout
-        assert int(ran[1]) > 0
-    (run,) = (checkout.root / "runs").glob("*/run.json")
-    assert "out_of_the_box[pytorch_eager_attention-fp32-batch1-seq32]" in run.read_text()
-    changed = {line[3:] for line in git(checkout.root, "status", "--porcelain", "--untracked-files=all").splitlines()}
-    assert changed == files
+        printed.append(done.stdout)
+    return printed
+
+
+def runs_of(checkout: Checkout) -> list[dict[str, Any]]:
+    """The runs that are kept in a checkout, oldest first."""
+    return [json.loads(path.read_text()) for path in sorted(checkout.root.glob("runs/*/run.json"))]
+
+
+def test_the_recipe(tmp_path: Path, cache_home: Path) -> None:
+    """Each backend is one new file, measured and compared; nothing else changes in the checkout, nor beside the other."""
+    checkout = Checkout(tmp_path, cache_home)
+    inside, outside = SECTION.findall(RECIPE.read_text())
+
+    measured, asked = follow(checkout, *inside)
+    assert "2 measured" in measured
+    assert re.search(r"= \d+ passed", asked), asked
+    (run,) = runs_of(checkout)
+    words = {one["params"]["backend"]: one["extra_info"]["configuration"] for one in run["benchmarks"]}
+    assert set(words) == {"pytorch", "pytorch_eager_attention"}
+    assert "backend_file_sha256" not in words["pytorch_eager_attention"]
+
+    measured, recommended = follow(checkout, *outside)
+    assert re.search(r"= \d+ measured", measured), measured
+    run = runs_of(checkout)[-1]
+    words = {one["params"]["backend"]: one["extra_info"]["configuration"] for one in run["benchmarks"]}
+    file = (checkout.root / outside[0]).resolve()
+    assert words["our_service"]["backend_file_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert "backend_file_sha256" not in words["onnxruntime"]
+    assert run["run"]["backends"]["our_service"]["file"] == str(file)
+    assert "onnxruntime fp32" in recommended
+    assert "our_service fp32" in recommended
+
+    changed = git(checkout.root, "status", "--porcelain", "--untracked-files=all").splitlines()
+    assert changed == [f"?? {inside[0]}"]
+    assert list(file.parent.iterdir()) == [file]
