@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from baselines.deploying.command_line import cpu_list
-from baselines.report.figures.shared import axes_text, left_out, spread_over
-from baselines.report.figures.values import COLOURS, MOST_ROWS, Band, Figure, Panel, Series, Table, short
+from baselines.report.figures.shared import Looks, axes_text, left_out, row_ticks, spread_over
+from baselines.report.figures.values import COLOURS, MOST_ROWS, Band, Figure, Panel, Series, Table
 from baselines.report.points import Point, Worker, grouped
 
 STEPS: Final = 10
@@ -39,7 +39,7 @@ class Placed:
     point: Point
 
 
-def affinity(points: Sequence[Point], lead: str, title: str) -> Figure:
+def affinity(points: Sequence[Point], _: Looks) -> Figure:
     """A panel per question, a row per configuration, a bar per CPU: as high as it was busy, coloured by its instance."""
     order = {question: place for place, question in enumerate(PLACED)}
     ours = sorted(points, key=lambda one: order.get(one.question, len(order)))
@@ -60,26 +60,12 @@ def affinity(points: Sequence[Point], lead: str, title: str) -> Figure:
             drawn += len(shown)
             panels.append(panel_of(PLACED[question], shown))
     total = sum(len(largest(placed[question])) for question in placed if question in PLACED)
-    heads = (
-        "question",
-        "configuration",
-        "instance",
-        "granted",
-        "masks of its threads",
-        "threads busy",
-        "CPUs busy",
-        "narrowed",
-    )
+    heads: tuple[str, ...] = ("question", "configuration", "instance", "granted", "masks of its threads")
+    heads += ("threads busy", "CPUs busy", "narrowed")
     return Figure(
-        name="affinity",
-        title=title,
-        lead=lead,
         panels=tuple(panels),
         table=Table(heads=heads, rows=tuple(rows), words=5),
-        notes=(
-            HOW_TO_READ,
-            *left_out(drawn, total, "configurations"),
-        ),
+        notes=(HOW_TO_READ, *left_out(drawn, total, "configurations")),
     )
 
 
@@ -104,7 +90,7 @@ def panel_of(title: str, placed: Sequence[Placed]) -> Panel:
         title=title,
         kind="cpus",
         x_label=f"CPU, of {last}",
-        ticks=tuple((float(row), short(one.label)) for row, one in enumerate(placed)),
+        ticks=row_ticks([one.label for one in placed]),
         series=legend,
         bands=tuple(bands),
     )

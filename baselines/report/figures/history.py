@@ -27,7 +27,7 @@ HOW_TO_READ: Final = (
 )
 
 
-def history(rows: Sequence[Row], lead: str, title: str) -> Figure:
+def history(rows: Sequence[Row]) -> Figure:
     """A panel for each of the worst benchmarks; the table has all that were accepted before."""
     told = [row for row in rows if row.past is not None]
     drawn = [row for row in told if row.measured is not None][:MOST_PANELS]
@@ -35,9 +35,6 @@ def history(rows: Sequence[Row], lead: str, title: str) -> Figure:
     most = max((len(row.accepted) for row in told), default=0)
     heads = ("benchmark", "verdict", *(f"-{place}" for place in range(most, 0, -1)), "this run")
     return Figure(
-        name="history",
-        title=title,
-        lead=lead,
         panels=tuple(map(panel_of, drawn)),
         table=Table(heads=heads, rows=tuple(row_of(row, most) for row in told), words=2) if told else None,
         notes=(f"{of_all}{HOW_TO_READ}",) if told else (),

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from baselines.report.figures import choices, cpus, history, lines
-from baselines.report.figures.lines import Looks
-from baselines.report.figures.shared import looks
+from baselines.report.figures import choices, cpus, history, lines, streams
+from baselines.report.figures.shared import Looks, looks
 from baselines.report.figures.values import Figure
-from baselines.report.points import Point, asked
+from baselines.report.points import Point, asked, grouped
 from baselines.report.unmeasured import why_not
 from baselines.report.view import View
 
@@ -24,60 +23,13 @@ class Question:
     title: str
     lead: str
     """What the study showed, with its own numbers; of throughputs the corrected ones (samples, not batches)."""
-    figure: Callable[[Question, Sequence[Point], Looks], Figure]
+    figure: Callable[[Sequence[Point], Looks], Figure]
 
 
-def _out_of_the_box(question: Question, points: Sequence[Point], backends: Looks) -> Figure:
-    if all(
-        len({one.sequence_length for one in points if one.batch_size == batch}) < 2
-        for batch in {one.batch_size for one in points}
-    ):
-        table = lines.plain_table(points)
-        return choices.by_backend_alone(points, name=question.name, title=question.title, lead=question.lead, table=table)
-    return lines.out_of_the_box(points, question.lead, question.title, backends)
-
-
-def _core_counts(question: Question, points: Sequence[Point], _: Looks) -> Figure:
-    return lines.speed_up(points, question.lead, question.title)
-
-
-def _instances(question: Question, points: Sequence[Point], _: Looks) -> Figure:
-    return lines.instances(points, question.lead, question.title)
-
-
-def _dispatching(question: Question, points: Sequence[Point], _: Looks) -> Figure:
-    return choices.dispatching(points, question.lead, question.title)
-
-
-def _choices(question: Question, points: Sequence[Point], backends: Looks) -> Figure:
-    return choices.choices(points, name=question.name, title=question.title, lead=question.lead, backends=backends)
-
-
-def _siblings(question: Question, points: Sequence[Point], backends: Looks) -> Figure:
-    ordered = sorted(points, key=lambda one: (one.count("threads"), one.count("cores")))
-    return choices.choices(
-        ordered,
-        name=question.name,
-        title=question.title,
-        lead=question.lead,
-        backends=backends,
-        row=lambda one: f"{one.count('threads')} threads, {one.count('cores')} cores",
-        heads=("threads and cores",),
-    )
-
-
-def _precision(question: Question, points: Sequence[Point], backends: Looks) -> Figure:
-    names = dict.fromkeys(name for one in points for name in one.axes)
-    varying = [name for name in names if len({one.word(name) for one in points}) > 1]
-    return choices.choices(
-        points,
-        name=question.name,
-        title=question.title,
-        lead=question.lead,
-        backends=backends,
-        row=lambda one: " ".join([one.precision, *(f"{name} {one.axes.get(name, '')}" for name in varying)]),
-        heads=("precision",),
-    )
+def _out_of_the_box(points: Sequence[Point], backends: Looks) -> Figure:
+    batches = grouped(points, lambda one: one.batch_size).values()
+    several = any(len({one.sequence_length for one in same}) > 1 for same in batches)
+    return (lines.out_of_the_box if several else choices.by_backend_alone)(points, backends)
 
 
 QUESTIONS: Final = (
@@ -95,7 +47,7 @@ QUESTIONS: Final = (
         lead="Threads on cores of their own, or on the siblings of busy ones? In the study 24 threads of PyTorch on 24 "
         "cores were 1.19 "
         "to 1.35 times as fast as on 12 cores and their siblings; of TensorFlow's five sizes two were faster, two slower.",
-        figure=_siblings,
+        figure=choices.siblings,
     ),
     Question(
         name="core_count_scaling",
@@ -103,7 +55,7 @@ QUESTIONS: Final = (
         lead="Does one instance become faster with more cores? In the study small problems were fastest on 8 to 16 "
         "threads, medium "
         "ones on one socket (24), large ones on both (48).",
-        figure=_core_counts,
+        figure=lines.speed_up,
     ),
     Question(
         name="memory_binding",
@@ -111,7 +63,7 @@ QUESTIONS: Final = (
         lead="Does it matter on which NUMA node the memory is? The study bound memory to the node of the threads, and saw "
         "small problems "
         "become slower when they were spread over both sockets.",
-        figure=_choices,
+        figure=choices.choices,
     ),
     Question(
         name="instance_scaling",
@@ -120,7 +72,7 @@ QUESTIONS: Final = (
         "number of "
         "instances served 1.3 to 3.9 times as much as one with PyTorch; its own figure counts batches, which become "
         "smaller.",
-        figure=_instances,
+        figure=lines.instances,
     ),
     Question(
         name="smart_dispatching",
@@ -128,19 +80,19 @@ QUESTIONS: Final = (
         lead="A stream of short and long requests: one instance, several equal ones, or pools by length? The study "
         "proposed pools of 8, "
         "16 and 24 cores and measured none.",
-        figure=_dispatching,
+        figure=streams.dispatching,
     ),
     Question(
         name="precision",
         title="Precision",
         lead="What do smaller number formats give? The study announced float16, int8 and int4 and measured fp32 only.",
-        figure=_precision,
+        figure=choices.precisions,
     ),
     Question(
         name="runtime_tuning",
         title="Runtime tuning",
         lead="Allocator, OpenMP runtime, huge pages: what the study left to its second part. One knob is turned at a time.",
-        figure=_choices,
+        figure=choices.choices,
     ),
 )
 
@@ -148,13 +100,13 @@ AFFINITY: Final = Question(
     name="affinity",
     title="Affinity: which CPU did what",
     lead="The study shows htop: without a mask all logical CPUs work, under numactl the physical cores alone.",
-    figure=lambda question, points, _: cpus.affinity(points, question.lead, question.title),
+    figure=cpus.affinity,
 )
 LIMIT: Final = Question(
     name="share_of_limit",
     title="Share of the machine's limit",
     lead="How much of what this machine can compute or move does a forward pass use? The study did not ask.",
-    figure=lambda question, points, backends: lines.share_of_limit(points, question.lead, question.title, backends),
+    figure=lines.share_of_limit,
 )
 NO_LIMIT: Final = "no result of this run says how far the machine can go: work.share_of_limit is null"
 HISTORY_TITLE: Final = "History of the accepted runs"
@@ -165,33 +117,31 @@ def figures_of(view: View) -> list[Figure]:
     """All figures of a run in the order of the page; those without an answer say why."""
     run, points = view.comparison.run, view.points
     backends = looks(sorted({point.backend for point in points}))
-    known = {question.name for question in QUESTIONS}
-    others = sorted({point.question for point in points} - known - {""})
-    others_asked = [
-        Question(name=name, title=name.replace("_", " ").capitalize(), lead="", figure=_choices) for name in others
-    ]
+    placed = [point for point in points if any(worker.cpus for worker in point.workers)]
+    limited = [point for point in points if point.share_of_limit]
     figures = []
-    for question in (*QUESTIONS, *others_asked):
+    for question in (*QUESTIONS, *others_in(points)):
         mine = asked(points, question.name)
-        figures.append(
-            question.figure(question, mine, backends) if mine else unanswered(question, why_not(run, question.name))
-        )
+        figures.append(answered(question, mine, backends, why_not(run, question.name)))
         if question.name == "simultaneous_multithreading":
-            figures.append(affinity_of(points, backends))
-    told = any(point.share_of_limit for point in points)
-    limit = next((point.no_limit for point in points if point.no_limit), NO_LIMIT)
-    figures.append(LIMIT.figure(LIMIT, points, backends) if told else unanswered(LIMIT, limit))
-    figures.append(history.history(view.rows, HISTORY_LEAD, HISTORY_TITLE))
+            reason = "this run does not say on which CPUs its instances were"
+            figures.append(answered(AFFINITY, points if placed else [], backends, reason))
+    no_limit = next((point.no_limit for point in points if point.no_limit), NO_LIMIT)
+    figures.append(answered(LIMIT, points if limited else [], backends, no_limit))
+    figures.append(replace(history.history(view.rows), title=HISTORY_TITLE, lead=HISTORY_LEAD))
     return [replace(figure, name=f"figure-{number}") for number, figure in enumerate(figures, start=1)]
 
 
-def affinity_of(points: Sequence[Point], backends: Looks) -> Figure:
-    """The map of the CPUs."""
-    if any(worker.cpus for point in points for worker in point.workers):
-        return AFFINITY.figure(AFFINITY, points, backends)
-    return unanswered(AFFINITY, "this run does not say on which CPUs its instances were")
+def others_in(points: Sequence[Point]) -> list[Question]:
+    """Questions that a run answers and nobody here knows."""
+    names = {point.question for point in points} - {question.name for question in QUESTIONS} - {""}
+    return [
+        Question(name=name, title=name.replace("_", " ").capitalize(), lead="", figure=choices.choices)
+        for name in sorted(names)
+    ]
 
 
-def unanswered(question: Question, reason: str) -> Figure:
-    """A reason in place of a figure."""
-    return Figure(name=question.name, title=question.title, lead=question.lead, reason=reason)
+def answered(question: Question, points: Sequence[Point], backends: Looks, reason: str) -> Figure:
+    """The figure of a question; a reason in place of one where no point answers it."""
+    figure = question.figure(points, backends) if points else Figure(reason=reason)
+    return replace(figure, title=question.title, lead=question.lead)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from baselines.deploying.promise import Promise
 from baselines.judging.wording import duration_text, three_digits
-from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, Series
+from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, short
 from baselines.report.points import Point
 
 UNITS: Final = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
 WIDE: Final = 4.0
 """From this ratio of the largest to the smallest value on a scale is logarithmic."""
+
+Looks = Mapping[str, tuple[str, int]]
+"""By name, the colour and the marker of a series."""
 
 _Value = TypeVar("_Value")
 
@@ -36,7 +39,7 @@ def dot(x: float, promise: Promise, scale: float = 1.0) -> Dot:
     return Dot(x=x, value=promise.value * scale, low=promise.low * scale, high=promise.high * scale)
 
 
-def looks(names: Iterable[str]) -> dict[str, tuple[str, int]]:
+def looks(names: Iterable[str]) -> Looks:
     """A colour and a marker for each name, in the order in which they come; the ninth has the first's colour again."""
     listed = list(dict.fromkeys(names))
     return {name: (COLOURS[place % len(COLOURS)], place) for place, name in enumerate(listed)}
@@ -49,19 +52,20 @@ def spread_over(values: Sequence[_Value], most: int = MOST_PANELS) -> list[_Valu
     return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
-def left_out(shown: int, of: int, what: str) -> tuple[str, ...]:
+def some_of(values: Sequence[_Value], what: str, most: int = MOST_PANELS) -> tuple[list[_Value], tuple[str, ...]]:
+    """Those that are drawn, as `spread_over` picks them, and a note where they are not all."""
+    drawn = spread_over(values, most)
+    return drawn, left_out(len(drawn), len(values), what)
+
+
+def left_out(drawn: int, of: int, what: str) -> tuple[str, ...]:
     """A note where not all is drawn."""
-    return () if shown >= of else (f"{shown} of {of} {what} are drawn; the table has all.",)
+    return () if drawn >= of else (f"{drawn} of {of} {what} are drawn; the table has all.",)
 
 
-def only_line(
-    points: Sequence[Point], label: str, colour: str, marker: int, x: Callable[[Point], float], scale: float
-) -> Series:
-    """Median latencies as a series."""
-    ordered = sorted(points, key=x)
-    return Series(
-        label=label, colour=colour, marker=marker, dots=tuple(dot(x(point), point.latency, scale) for point in ordered)
-    )
+def row_ticks(rows: Sequence[str]) -> tuple[tuple[float, str], ...]:
+    """A tick per row."""
+    return tuple((float(place), short(text)) for place, text in enumerate(rows))
 
 
 def latency_cells(point: Point) -> tuple[str, str]:

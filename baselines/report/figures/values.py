@@ -90,10 +90,10 @@ class Table:
 class Figure:
     """One question, or why there is no answer."""
 
-    name: str
-    """For a link."""
-    title: str
-    lead: str
+    name: str = ""
+    """For a link; this, title and lead are those of its question (questions.py)."""
+    title: str = ""
+    lead: str = ""
     """What the study asked and showed, in a sentence or two."""
     panels: tuple[Panel, ...] = ()
     table: Table | None = None
