@@ -17,7 +17,7 @@ from baselines.files.reading_runs import read_with_content
 from baselines.files.result import slowdown
 from baselines.files.run import Run
 from baselines.files.run_folder import run_path
-from baselines.files.store import Change, accepted_runs, add, locked
+from baselines.files.store import StoreChange, accepted_runs, add, locked
 from baselines.judging.policy import Policy
 from baselines.judging.stored import judge_run
 from baselines.judging.wording import percent, shown
@@ -166,7 +166,7 @@ def what_changes(candidate: Candidate, known: Sequence[Run], past: Mapping[str, 
     return lines
 
 
-def what_to_commit(change: Change) -> list[str]:
+def what_to_commit(change: StoreChange) -> list[str]:
     """The files that changed."""
     return [
         *(f"written  {shown(path)}" for path in change.written),

@@ -19,7 +19,7 @@ from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import accepted_runs
 from baselines.judging.policy import Policy
-from baselines.judging.wording import duration_text, one_line, shown, three_digits
+from baselines.judging.wording import counted, duration_text, one_line, shown, three_digits
 
 HELP = "the best configuration of every problem size of a run, what it promises and how to run it"
 _NAMED: Final = 3  # others that a line names
@@ -138,11 +138,10 @@ def configuration_text(candidate: Candidate) -> str:
     """`onnxruntime fp32, 2 threads, 1 instance`; whatever else is not as it comes."""
     words = candidate.result.configuration
     threads = words.get("threads")
-    count = len(candidate.instances)
     parts = [
         f"{words.get('backend')} {words.get('precision')}",
-        "default threads" if threads is None else f"{threads} thread{'s' * (threads != 1)}",
-        f"{count} instance{'s' * (count != 1)}",
+        "default threads" if threads is None else counted(threads, "thread"),
+        counted(len(candidate.instances), "instance"),
     ]
     if words.get("memory_nodes"):
         parts.append(f"memory {words.get('memory_policy')} on nodes {words['memory_nodes']}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from baselines.judging.judgement import Judgement, Verdict
 from baselines.judging.launch_pairs import Duet, overall
 from baselines.judging.policy import DuetPolicy
-from baselines.judging.wording import duration_text, one_line, percent, three_digits
+from baselines.judging.wording import change_text, counted, duration_text, one_line, percent, three_digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class DuetRow:
     @property
     def numbers(self) -> str:
         """`+3.1 % [+2.4 %, +3.8 %]`; empty where launch pairs were too few."""
-        return numbers_text(self.judgement.ratio, self.judgement.interval)
+        return change_text(self.judgement.ratio, self.judgement.interval)
 
     @property
     def line(self) -> str:
@@ -42,7 +42,7 @@ class DuetRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class VersionChange:
     """All benchmarks between the same versions."""
 
     versions: str
@@ -52,7 +52,7 @@ class Change:
     def line(self) -> str:
         """`onnxruntime 1.31.1 -> 1.32.0: +3.1 % [+2.4 %, +3.8 %] over 20 benchmarks, slower on 14 of 20`."""
         together = overall([row.duet for row in self.rows], DuetPolicy())
-        found = "too few launch pairs" if together is None else numbers_text(together.ratio, together.interval)
+        found = "too few launch pairs" if together is None else change_text(together.ratio, together.interval)
         counts = Counter(row.judgement.verdict for row in self.rows)
         total = len(self.rows)
         said = [
@@ -62,16 +62,16 @@ class Change:
         ]
         unsure = counts[Verdict.INCONCLUSIVE]
         said += [f"inconclusive on {unsure} of {total}"] if unsure else []
-        benchmarks = f"{total} benchmark{'s' * (total != 1)}"
-        return one_line(f"{self.versions}: {found} over {benchmarks}, {', '.join(said) or 'slower or faster on none'}")
+        said_text = ", ".join(said) or "slower or faster on none"
+        return one_line(f"{self.versions}: {found} over {counted(total, 'benchmark')}, {said_text}")
 
 
-def changes_of(rows: Sequence[DuetRow]) -> tuple[Change, ...]:
+def changes_of(rows: Sequence[DuetRow]) -> tuple[VersionChange, ...]:
     """The rows of a run by what changed, in the order of the run."""
     groups: dict[str, list[DuetRow]] = {}
     for row in rows:
         groups.setdefault(row.change, []).append(row)
-    return tuple(Change(versions=versions, rows=tuple(members)) for versions, members in groups.items())
+    return tuple(VersionChange(versions=versions, rows=tuple(members)) for versions, members in groups.items())
 
 
 def versions_text(reference: Mapping[str, str], measured: Mapping[str, str]) -> str:
@@ -84,13 +84,6 @@ def versions_text(reference: Mapping[str, str], measured: Mapping[str, str]) -> 
     ]
     same = ", ".join(f"{name} {measured[name]}" for name in names if name in measured)
     return ", ".join(differing) or f"{same or 'the same versions'} on both sides"
-
-
-def numbers_text(ratio: float | None, interval: tuple[float, float] | None) -> str:
-    """`+3.1 % [+2.4 %, +3.8 %]`."""
-    if ratio is None or interval is None:
-        return ""
-    return f"{percent(ratio)} [{percent(interval[0])}, {percent(interval[1])}]"
 
 
 def certificate(rows: Sequence[DuetRow]) -> str:

@@ -17,14 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 from typing import Final
 
 from baselines.files.past import Past
 from baselines.files.result import KERNEL_PARTS, Result, judged_values
 from baselines.judging.history import History
 from baselines.judging.judgement import Judgement
-from baselines.judging.spread import run_value
+from baselines.judging.spread import run_value, sum_of_squares
 
 PROVING_RUNS: Final = 5
 PROVEN: Final = 0.7
@@ -129,11 +128,11 @@ def proof_of(backend: str, part: str, alone: Sequence[Sequence[float]], ratio: S
     proven = True
     for left_out in range(1, most + 1):
         kept_alone, kept_ratio = (
-            math.fsum(squares(without(values, left_out)) for values in values_of) for values_of in (alone, ratio)
+            math.fsum(sum_of_squares(without(values, left_out)) for values in values_of) for values_of in (alone, ratio)
         )
         proven = proven and kept_ratio <= PROVEN * kept_alone
     alone_sd, ratio_sd = (
-        math.sqrt(math.fsum(map(squares, values_of)) / freedom) if freedom else 0.0 for values_of in (alone, ratio)
+        math.sqrt(math.fsum(map(sum_of_squares, values_of)) / freedom) if freedom else 0.0 for values_of in (alone, ratio)
     )
     return Proof(
         backend=backend,
@@ -149,12 +148,6 @@ def proof_of(backend: str, part: str, alone: Sequence[Sequence[float]], ratio: S
 def without(values: Sequence[float], newest: int) -> list[float]:
     """All but the value that is so many from the end, 1 being the last."""
     return [value for place, value in enumerate(values) if place != len(values) - newest]
-
-
-def squares(values: Sequence[float]) -> float:
-    """Their sum of squares about their mean."""
-    centre = fmean(values)
-    return math.fsum((value - centre) ** 2 for value in values)
 
 
 def identity_of(results: Iterable[Result]) -> str | None:

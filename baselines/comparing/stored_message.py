@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from baselines.files.past import Past
 from baselines.files.result import Result
 from baselines.judging.judgement import Against, Evidence, Judgement
-from baselines.judging.wording import duration_text, percent, three_digits
+from baselines.judging.wording import change_text, percent
 
 
 def verdict_line(result: Result, judgement: Judgement) -> str:
     """One line: verdict, benchmark, both numbers, change, interval, and what it rests on."""
-    words = [judgement.verdict.value.upper(), f"{result.id}:"]
-    if judgement.ratio is None or judgement.interval is None:
-        return " ".join([*words, judgement.reason])
-    low, high = judgement.interval
-    words += [f"{percent(judgement.ratio)} [{percent(low)}, {percent(high)}]"]
-    return " ".join([*words, f"({judgement.reason})"])
+    change = change_text(judgement.ratio, judgement.interval)
+    why = f"{change} ({judgement.reason})" if change else judgement.reason
+    return f"{judgement.verdict.value.upper()} {result.id}: {why}"
 
 
 def regression_lines(
@@ -38,8 +35,7 @@ def regression_lines(
     before = baseline_value(past) if past is not None else None
     numbers = ""
     if before is not None:
-        after = before / ratio if result.by_throughput else before * ratio
-        numbers = f" {result.quantity} {value_text(result, after)}, baseline {value_text(result, before)},"
+        numbers = f" {result.quantity} {result.text_of(result.times(before, ratio))}, baseline {result.text_of(before)},"
     limit = "" if judgement.limit is None else f" (red above {percent(1 + judgement.limit)})"
     sure = "" if judgement.p_value is None else f"p = {judgement.p_value:.1e}, one of {judgement.comparisons} comparisons; "
     fresh = "fresh launches" if judgement.evidence is Evidence.CONFIRMED else "launches of this run"
@@ -47,7 +43,7 @@ def regression_lines(
     accept = ["python", "-m", "baselines", "accept", run, "--only", result.id, "--accept-regression", "--anchor"]
     accept += ["--reason", "..."]
     return [
-        f"REGRESSED {result.id}:{numbers} {percent(ratio)} [{percent(interval[0])}, {percent(interval[1])}]{limit}",
+        f"REGRESSED {result.id}:{numbers} {change_text(ratio, interval)}{limit}",
         f"  sure      {sure}{judgement.launches} {fresh} against {judgement.runs} accepted runs",
         *([f"  baseline  {baseline_text(past, judgement)}"] if past is not None else []),
         f"  rerun     {shlex.join(pytest)}",
@@ -60,11 +56,6 @@ def baseline_value(past: Past) -> float:
     values = sorted(result.value for result in past.recent)
     middle = len(values) // 2
     return values[middle] if len(values) % 2 else (values[middle - 1] * values[middle]) ** 0.5
-
-
-def value_text(result: Result, value: float) -> str:
-    """A value of the judged quantity with its unit."""
-    return f"{three_digits(value)} samples/s" if result.by_throughput else duration_text(value)
 
 
 def baseline_text(past: Past, judgement: Judgement) -> str:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from baselines.comparing.confirmation_file import SUITE, Finding
-from baselines.comparing.duet_message import numbers_text
 from baselines.confirming.suspects import Suspect
 from baselines.files.checkout import code_changed
 from baselines.files.run import Run
 from baselines.judging.judgement import Against, Verdict
 from baselines.judging.policy import Policy
-from baselines.judging.wording import counted
+from baselines.judging.wording import change_text, counted
 
 
 def findings_of(
@@ -76,7 +75,7 @@ def finding_of_the_suite(findings: Sequence[Finding]) -> Finding:
 
 def _numbers(said: Mapping[str, Any]) -> str:
     """`+3.1 % [+2.4 %, +3.8 %]`; empty where launch pairs were too few."""
-    return numbers_text(said.get("ratio"), tuple(said["interval"]) if said.get("interval") else None)
+    return change_text(said.get("ratio"), tuple(said["interval"]) if said.get("interval") else None)
 
 
 def _installed(versions: Mapping[str, str]) -> str:

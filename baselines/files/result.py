@@ -117,7 +117,15 @@ class Result:
     @property
     def value_text(self) -> str:
         """The judged quantity with its unit: `8.31 ms`, `120 samples/s`."""
-        return f"{three_digits(self.value)} samples/s" if self.by_throughput else duration_text(self.value)
+        return self.text_of(self.value)
+
+    def text_of(self, value: float) -> str:
+        """Any value of the judged quantity with its unit."""
+        return f"{three_digits(value)} samples/s" if self.by_throughput else duration_text(value)
+
+    def times(self, value: float, ratio: float) -> float:
+        """The judged quantity that is `ratio` times as slow as a value."""
+        return value / ratio if self.by_throughput else value * ratio
 
 
 def judged_values(result: Result, kernel_part: str | None = None) -> tuple[float, ...]:

@@ -31,7 +31,7 @@ MACHINES: Final = Path(__file__).resolve().parents[1] / "machines"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class StoreChange:
     """What became of the files of a store."""
 
     written: tuple[Path, ...]
@@ -155,7 +155,7 @@ def locked(machines: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Path = MACHINES) -> Change:
+def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Path = MACHINES) -> StoreChange:
     """Writes runs into the store, in the order given, and removes those that have had their time; call it `locked`.
 
     Every new file is whole on the disk before an old one goes: whatever ends this process leaves a readable store.
@@ -198,7 +198,7 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
         raise RunFileError(
             f"{error.filename}: {error.strerror}; the run is accepted, the next accept removes this file"
         ) from error
-    return Change(written=tuple(written), removed=tuple(removed), retired=tuple(sorted(retired)))
+    return StoreChange(written=tuple(written), removed=tuple(removed), retired=tuple(sorted(retired)))
 
 
 def _node_ids(runs: Sequence[Run]) -> set[str]:

@@ -141,7 +141,7 @@ def _difference(estimate: float, spread: Spread, *, runs: float, launches: float
     )
 
 
-def _sum_of_squares(values: Sequence[float]) -> float:
+def sum_of_squares(values: Sequence[float]) -> float:
     """About their mean; summed exactly, so that the order of the values does not matter."""
     centre = fmean(values)
     return math.fsum((value - centre) ** 2 for value in values)
@@ -150,12 +150,12 @@ def _sum_of_squares(values: Sequence[float]) -> float:
 def _moderated(samples: Sequence[Sequence[float]], *, smallest: float) -> list[tuple[float, float]]:
     """Moderated variance and degrees of freedom of each sample; empty when none has two values."""
     own = [len(sample) - 1 for sample in samples]
-    return _squeezed([_sum_of_squares(sample) for sample in samples], own, smallest=smallest)
+    return _squeezed([sum_of_squares(sample) for sample in samples], own, smallest=smallest)
 
 
 def _pooled_launches(histories: Sequence[History], *, smallest: float) -> list[tuple[float, float]]:
     """Moderated variance between launches within runs, per benchmark; empty when no run has two launches."""
-    squares = [math.fsum(_sum_of_squares(run) for run in history.runs) for history in histories]
+    squares = [math.fsum(sum_of_squares(run) for run in history.runs) for history in histories]
     own = [sum(len(run) - 1 for run in history.runs) for history in histories]
     return _squeezed(squares, own, smallest=smallest)
 

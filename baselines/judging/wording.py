@@ -13,6 +13,13 @@ def percent(ratio: float) -> str:
     return f"x {ratio:.3g}" if ratio < 999.5 else "over x 1000"
 
 
+def change_text(ratio: float | None, interval: tuple[float, float] | None) -> str:
+    """`+3.1 % [+2.4 %, +3.8 %]`; empty where nothing was compared."""
+    if ratio is None or interval is None:
+        return ""
+    return f"{percent(ratio)} [{percent(interval[0])}, {percent(interval[1])}]"
+
+
 def interval_text(interval: tuple[float, float]) -> str:
     """`+12.0 % to +16.5 %`."""
     return " to ".join(map(percent, interval))

@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 from baselines.comparing.disturbance import disturbed_because
 from baselines.deploying.promise import LEVEL
-from baselines.judging.wording import three_digits
+from baselines.judging.wording import counted, three_digits
 from baselines.report.points import Point
 
 
@@ -188,4 +188,4 @@ def numbers(cases: Sequence[Case], sentence: str) -> str:
     told = ", ".join(f"{count} {words}" for count, words in counts if count)
     disturbed = sum(case.disturbed for case in cases)
     told += f" ({disturbed} disturbed by other processes)" * bool(disturbed)
-    return f"{sentence.format(' to '.join(ends))}: {len(cases)} comparison{'s' * (len(cases) != 1)}, {told}"
+    return f"{sentence.format(' to '.join(ends))}: {counted(len(cases), 'comparison')}, {told}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from baselines.comparing.duet_message import DuetRow, changes_of, numbers_text
+from baselines.comparing.duet_message import DuetRow, changes_of
 from baselines.files.result import Result
 from baselines.files.run import Run
 from baselines.judging.judgement import Judgement
@@ -60,7 +60,7 @@ def section_of(run: Run) -> DuetSection | None:
 
 def _cells(row: DuetRow) -> tuple[str, ...]:
     judgement = row.judgement
-    numbers = numbers_text(judgement.ratio, judgement.interval) or "none"
+    numbers = row.numbers or "none"
     cells = (judgement.verdict.value, row.label, numbers, str(len(row.duet.launches)), judgement.reason)
     return tuple(one_line(cell) for cell in cells)
 

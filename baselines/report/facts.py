@@ -8,7 +8,7 @@ from baselines.comparing.comparison import Comparison
 from baselines.comparing.kernel_movement import movements
 from baselines.comparing.reference_kernel import kernel_in
 from baselines.files.run import Run
-from baselines.judging.wording import shown
+from baselines.judging.wording import counted, shown
 
 
 def facts_of(comparison: Comparison) -> Iterable[tuple[str, str]]:
@@ -47,7 +47,7 @@ def _age(comparison: Comparison) -> str:
     runs = [run for run in comparison.baseline if run.path in compared]
     older = len(comparison.baseline) - len(runs)
     accepted = "accepted " if all(run.accepted for run in runs) else ""
-    words = f"{len(runs)} {accepted}run{'s' * (len(runs) != 1)}"
+    words = counted(len(runs), f"{accepted}run")
     dates = sorted(run.datetime for run in runs if run.datetime)
     if dates:
         first, last = (date.date().isoformat() for date in (dates[0], dates[-1]))
@@ -61,4 +61,4 @@ def _age(comparison: Comparison) -> str:
 def _days(days: int) -> str:
     if days == 0:
         return "less than a day before this run"
-    return f"{abs(days)} day{'s' * (abs(days) != 1)} {'before' if days > 0 else 'after'} this run"
+    return f"{counted(abs(days), 'day')} {'before' if days > 0 else 'after'} this run"

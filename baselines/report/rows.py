@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.comparing.stored_message import value_text
 from baselines.files.past import Past
 from baselines.files.result import Result, judged_values
 from baselines.judging.judgement import Against, Evidence, Judgement, Verdict
 from baselines.judging.policy import Policy
 from baselines.judging.spread import run_value
-from baselines.judging.wording import one_line, percent
+from baselines.judging.wording import interval_text, one_line, percent
 
 PLAIN: Final = frozenset({Verdict.PASSED, Verdict.NEW})
 """Verdicts that need no reason."""
@@ -65,13 +64,12 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What stands under HEADS; empty where there is nothing to say."""
+        """What is under HEADS; empty where there is nothing to say."""
         judgement = self.judgement
-        baseline, measured = (
-            "" if value is None else value_text(self.result, value) for value in (self.baseline, self.measured)
-        )
+        values = (self.baseline, self.measured)
+        baseline, measured = ("" if value is None else self.result.text_of(value) for value in values)
         change = "" if judgement.ratio is None else percent(judgement.ratio)
-        interval = "" if judgement.interval is None else " to ".join(map(percent, judgement.interval))
+        interval = "" if judgement.interval is None else interval_text(judgement.interval)
         allowance = "" if judgement.allowance is None else percent(1 + judgement.allowance)
         share = self.result.share_of_limit
         limit = "" if share is None or self.measured is None else f"{share:.0%}"
@@ -83,7 +81,7 @@ class Row:
         ratios = self.judgement.interval
         if ratios is None or self.baseline is None:
             return None
-        low, high = sorted(self.baseline / ratio if self.result.by_throughput else self.baseline * ratio for ratio in ratios)
+        low, high = sorted(self.result.times(self.baseline, ratio) for ratio in ratios)
         return low, high
 
     @property
@@ -127,7 +125,7 @@ def row_of(label: str, pair: tuple[Result, Judgement], pasts: Mapping[str, Past]
         # Fresh launches were judged and the run's own were not: what they measured is the ratio.
         ends = past.recent if judgement.against is Against.BASELINE or past.anchor is None else (past.anchor,)
         baseline = math.exp(math.fsum(map(math.log, map(own_value, ends))) / len(ends))
-        measured = baseline / judgement.ratio if result.by_throughput else baseline * judgement.ratio
+        measured = result.times(baseline, judgement.ratio)
     elif measured is not None and judgement.ratio is not None:
         baseline = measured * judgement.ratio if result.by_throughput else measured / judgement.ratio
     elif measured is None and past is not None:

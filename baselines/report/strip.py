@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from baselines.comparing.stored_message import value_text
 from baselines.report.rows import Row
 
 WIDTH: Final = 180
@@ -49,8 +48,8 @@ def strip_of(row: Row) -> Strip | None:
         return round(middle, 1)
 
     step = (WIDTH - 2 * _MARGIN) / len(accepted)
-    said = ", ".join(value_text(row.result, value) for value in accepted)
-    low, high = (value_text(row.result, value) for value in interval)
+    said = ", ".join(row.result.text_of(value) for value in accepted)
+    low, high = (row.result.text_of(value) for value in interval)
     return Strip(
         dots=tuple(
             (round(_MARGIN + step * place, 1), height(value), mark)
@@ -60,5 +59,5 @@ def strip_of(row: Row) -> Strip | None:
         interval=(height(interval[1]), height(interval[0])),
         level=height(row.baseline),
         text=f"{row.result.quantity} of the accepted runs, oldest first: {said}; this run: "
-        f"{value_text(row.result, row.measured)}, {low} to {high}",
+        f"{row.result.text_of(row.measured)}, {low} to {high}",
     )

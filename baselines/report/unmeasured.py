@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from baselines.files.run import Run
-from baselines.judging.wording import one_line
+from baselines.judging.wording import counted, one_line
 
 
 def why_not(run: Run, question: str) -> str:
@@ -18,10 +18,10 @@ def why_not(run: Run, question: str) -> str:
     skipped.update(str(words.get("reason")) for words in how if words.get("outcome") == "skipped")
     failed = [str(words.get("reason")) for words in how if words.get("outcome") != "skipped"]
     unreached = sum(name.startswith(prefix) for name in run.not_reached)
-    parts = [f"skipped, {count} benchmark{'s' * (count != 1)}: {reason}" for reason, count in skipped.items()]
+    parts = [f"skipped, {counted(count, 'benchmark')}: {reason}" for reason, count in skipped.items()]
     if failed:
         parts.append(f"{len(failed)} failed, the first with: {failed[0]}")
     if unreached:
-        parts.append(f"the run ended before its {unreached} benchmark{'s' * (unreached != 1)}")
+        parts.append(f"the run ended before its {counted(unreached, 'benchmark')}")
     nothing = f"this run did not ask: pytest benchmarks/test_{question}.py --benchmark-only does"
     return one_line("; ".join(parts) or nothing)

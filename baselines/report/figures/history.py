@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from baselines.comparing.stored_message import value_text
 from baselines.judging.judgement import Verdict
 from baselines.report.figures.shared import unit_of, wide
 from baselines.report.figures.values import MOST_PANELS, Dot, Figure, Panel, Series, Table, short
@@ -87,6 +86,6 @@ def panel_of(row: Row) -> Panel:
 
 def row_of(row: Row, most: int) -> tuple[str, ...]:
     """Accepted values, right-aligned in time, and the run's own."""
-    before = [value_text(row.result, value) for value in row.accepted]
-    here = "" if row.measured is None else value_text(row.result, row.measured)
+    before = [row.result.text_of(value) for value in row.accepted]
+    here = "" if row.measured is None else row.result.text_of(row.measured)
     return (row.label, row.judgement.verdict.value, *[""] * (most - len(before)), *before, here)

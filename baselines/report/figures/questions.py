@@ -37,49 +37,44 @@ QUESTIONS: Final = (
         name="out_of_the_box",
         title="Out of the box",
         lead="What a plain install gives, by backend, batch and sequence. In the study PyTorch was ahead of TensorFlow "
-        "everywhere: at "
-        "batch 1 and 128 tokens 151 against 280 ms, at batch 32 and 512 tokens 1.2 against 11.8 s.",
+        "everywhere: at batch 1 and 128 tokens 151 against 280 ms, at batch 32 and 512 tokens 1.2 against 11.8 s.",
         figure=_out_of_the_box,
     ),
     Question(
         name="simultaneous_multithreading",
         title="Simultaneous multithreading",
         lead="Threads on cores of their own, or on the siblings of busy ones? In the study 24 threads of PyTorch on 24 "
-        "cores were 1.19 "
-        "to 1.35 times as fast as on 12 cores and their siblings; of TensorFlow's five sizes two were faster, two slower.",
+        "cores were 1.19 to 1.35 times as fast as on 12 cores and their siblings; of TensorFlow's five sizes two were "
+        "faster, two slower.",
         figure=choices.siblings,
     ),
     Question(
         name="core_count_scaling",
         title="Core count scaling",
         lead="Does one instance become faster with more cores? In the study small problems were fastest on 8 to 16 "
-        "threads, medium "
-        "ones on one socket (24), large ones on both (48).",
+        "threads, medium ones on one socket (24), large ones on both (48).",
         figure=lines.speed_up,
     ),
     Question(
         name="memory_binding",
         title="Memory binding",
         lead="Does it matter on which NUMA node the memory is? The study bound memory to the node of the threads, and saw "
-        "small problems "
-        "become slower when they were spread over both sockets.",
+        "small problems become slower when they were spread over both sockets.",
         figure=choices.choices,
     ),
     Question(
         name="instance_scaling",
         title="Instance scaling",
         lead="One instance on all cores, or several on a part of them each? Counted in samples, as here, the study's best "
-        "number of "
-        "instances served 1.3 to 3.9 times as much as one with PyTorch; its own figure counts batches, which become "
-        "smaller.",
+        "number of instances served 1.3 to 3.9 times as much as one with PyTorch; its own figure counts batches, which "
+        "become smaller.",
         figure=lines.instances,
     ),
     Question(
         name="smart_dispatching",
         title="Smart dispatching",
         lead="A stream of short and long requests: one instance, several equal ones, or pools by length? The study "
-        "proposed pools of 8, "
-        "16 and 24 cores and measured none.",
+        "proposed pools of 8, 16 and 24 cores and measured none.",
         figure=streams.dispatching,
     ),
     Question(
