@@ -82,30 +82,17 @@ def compare(
         run: its file or folder; None for the newest.
         baseline: files or folders of the runs to judge against; none for the accepted ones of its machine and model.
         machines: the store.
-        confirmed: whether what `python -m baselines confirm` found of this run is abided by.
         demand_baseline: whether it is an error to have nothing to judge against; otherwise all benchmarks are new.
+        confirmed: whether what `python -m baselines confirm` found of this run counts.
 
     Raises:
         RunFileError: a file cannot be read, or there is nothing to judge against.
     """
     judged, content = read_with_content(run_path(run))
     if baseline:
-        runs = sorted((read_run(run_path(path)) for path in baseline), key=lambda one: str(one.datetime))
-        past = {key: past_in(runs, key) for key in {key: None for one in runs for key in one.by_key}}
-    elif judged.machine_id is None or judged.model is None:
-        runs, past = [], {}
-        if demand_baseline:
-            raise RunFileError(f"{judged.path}: it names no machine and model; name its baseline: compare RUN BASELINE ...")
+        runs, past = _named(judged, baseline)
     else:
-        runs = accepted_runs(judged.machine_id, judged.model, machines)
-        past = pasts(runs)
-    if not past and baseline:
-        raise RunFileError(f"{judged.path}: the named baseline holds no benchmark: {', '.join(map(shown, baseline))}")
-    if not past and demand_baseline:
-        raise RunFileError(
-            f"{judged.path}: no accepted run of {judged.model} on {judged.machine_id} in {shown(machines)}; accept one, or "
-            "name the baseline: python -m baselines compare RUN BASELINE ..."
-        )
+        runs, past = _accepted(judged, machines, demanded=demand_baseline)
     measured, histories, parts = comparable(judged.by_key, past)
     judgements = judge_run(
         measured,
@@ -115,17 +102,10 @@ def compare(
         incomparable=incomparable_in(judged, past),
     )
     said = {} if baseline else judged.judgements_against(runs)
-    for key, result in judged.by_key.items():
-        if result.fullname in said:
-            judgements[key] = said[result.fullname]
-        elif judgements[key].verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
-            reason = f"{judgements[key].reason}; but it was disturbed: {why}"
-            judgements[key] = replace(judgements[key], verdict=Verdict.INCONCLUSIVE, reason=reason)
-        if result.fullname not in said and judgements[key].ratio is not None:
-            judgements[key] = told(judgements[key], parts.get(key))
     found = read_findings(judged) if confirmed and not baseline else {}
     for key, result in judged.by_key.items():
-        judgements[key] = after_finding(judgements[key], found.get(result.fullname))
+        own = said.get(result.fullname) or _told_now(judgements[key], result, parts.get(key))
+        judgements[key] = after_finding(own, found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     return Comparison(
         run=judged,
@@ -135,6 +115,39 @@ def compare(
         records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
         shift=after_finding(suite_shift(measured, histories, Policy()), found.get(SUITE)),
     )
+
+
+def _named(judged: Run, baseline: Sequence[Path]) -> tuple[list[Run], dict[str, Past]]:
+    """The runs that were named, oldest first, and what they say of each benchmark."""
+    runs = sorted((read_run(run_path(path)) for path in baseline), key=lambda one: str(one.datetime))
+    past = {key: past_in(runs, key) for key in {key: None for one in runs for key in one.by_key}}
+    if not past:
+        raise RunFileError(f"{judged.path}: the named baseline holds no benchmark: {', '.join(map(shown, baseline))}")
+    return runs, past
+
+
+def _accepted(judged: Run, machines: Path, *, demanded: bool) -> tuple[list[Run], dict[str, Past]]:
+    """The accepted runs of a run's machine and model, oldest first, and what they say of each benchmark."""
+    if judged.machine_id is None or judged.model is None:
+        if demanded:
+            raise RunFileError(f"{judged.path}: it names no machine and model; name its baseline: compare RUN BASELINE ...")
+        return [], {}
+    runs = accepted_runs(judged.machine_id, judged.model, machines)
+    past = pasts(runs)
+    if not past and demanded:
+        raise RunFileError(
+            f"{judged.path}: no accepted run of {judged.model} on {judged.machine_id} in {shown(machines)}; accept one, or "
+            "name the baseline: python -m baselines compare RUN BASELINE ..."
+        )
+    return runs, past
+
+
+def _told_now(judgement: Judgement, result: Result, part: str | None) -> Judgement:
+    """What the judge says now, with what speaks against it: a disturbed launch turns nothing red."""
+    if judgement.verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
+        reason = f"{judgement.reason}; but it was disturbed: {why}"
+        judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    return judgement if judgement.ratio is None else told(judgement, part)
 
 
 def past_in(runs: Sequence[Run], key: str) -> Past:
