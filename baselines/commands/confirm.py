@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -66,9 +65,8 @@ def confirm(
     suspects, shifted = suspects_of(comparison), comparison.shift.verdict is Verdict.REGRESSED
     beside = reasons_beside(comparison, set(suspects))
     asked = {**suspects, **(witnesses_of(comparison, suspects) if shifted else {})}
-    ended = exit_status_of(red.path)
-    if ended not in (0, 1) or (ended == 1 and not asked and not beside):
-        beside = [*beside, f"pytest ended with exit code {ended}, and no benchmark says why"]
+    if red.exit_status not in (0, 1) or (red.exit_status == 1 and not asked and not beside):
+        beside = [*beside, f"pytest ended with exit code {red.exit_status}, and no benchmark says why"]
     if not asked and not beside:
         return f"{red.name}: nothing regressed, so that there is nothing to confirm", 0
     findings: list[Finding] = []
@@ -81,10 +79,3 @@ def confirm(
     lines = [f"{'cleared' if one.cleared else 'stays red':9}  {one.fullname}: {one.reason}" for one in findings]
     lines += [f"stays red  {reason}" for reason in beside]
     return "\n".join(lines), int(bool(beside) or any(not one.cleared for one in findings))
-
-
-def exit_status_of(run: Path) -> int:
-    """What pytest ended with, as the run's file has it; 0 where it does not say."""
-    words = json.loads(run.read_text(encoding="utf-8")).get("run")
-    status = words.get("exit_status", 0) if isinstance(words, dict) else 0
-    return status if isinstance(status, int) else 0

@@ -24,7 +24,6 @@ class Movement:
 
     identity: str
     part: str
-    turns: int
     median_s: float
     moved: float
     """Upper over lower quartile of the turns, less 1."""
@@ -50,13 +49,6 @@ def movements(results: Iterable[Result]) -> list[Movement]:
         for part in KERNEL_PARTS if len(taken) >= LEAST_TURNS else ():
             values = [turn[part] for turn in taken]
             lower, _, upper = quantiles(values, n=4)
-            found.append(
-                Movement(
-                    identity=identity,
-                    part=part,
-                    turns=len(values),
-                    median_s=median(values),
-                    moved=upper / lower - 1,
-                )
-            )
+            moved = upper / lower - 1
+            found.append(Movement(identity=identity, part=part, median_s=median(values), moved=moved))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,13 +21,6 @@ class Suspect:
     """The newest accepted run of it."""
     result: Result
     """What that run holds of it."""
-
-
-def exit_status_of(run: Run) -> int:
-    """What pytest ended with, as the run's file has it; 0 where it does not say."""
-    words = json.loads(run.path.read_text(encoding="utf-8")).get("run")
-    status = words.get("exit_status", 0) if isinstance(words, dict) else 0
-    return status if isinstance(status, int) else 0
 
 
 def suspects_of(comparison: Comparison) -> dict[str, Suspect]:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, Final
 
-from baselines.files.reading_values import count_of, flag_of, is_number, mapping, number_of, text_of
+from baselines.files.reading_values import flag_of, is_number, mapping, number_of, text_of
 from baselines.files.result import KERNEL_PARTS, KernelTimes, Launch, Result
 from baselines.files.run_folder import RunFileError
 
@@ -75,12 +75,9 @@ def benchmark_result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         launches=_launches(extra, Launch(median_s=median_s, throughput_per_s=throughput_per_s), instances),
         instances=instances,
         rounds_s=rounds_s,
-        rounds=count_of(stats.get("rounds"), len(rounds_s)),
-        iterations=count_of(stats.get("iterations"), 1),
         configuration=mapping(extra.get("configuration")),
         problem_size=mapping(extra.get("problem_size")),
         model=text_of(mapping(extra.get("model")).get("name")),
-        inputs=text_of(extra.get("inputs")),
         versions=mapping(extra.get("versions")),
         warmed_up=flag_of(mapping(extra.get("warm_up")).get("steady")),
         steal_share=number_of(extra.get("steal_share")),

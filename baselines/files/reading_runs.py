@@ -119,7 +119,7 @@ class _FileOfRun:
             judgements=_judgements(mapping(words.get("verdicts"))),
             missing={name: str(how) for name, how in mapping(mapping(words.get("verdicts")).get("missing")).items()},
             judged_against=texts_of(mapping(words.get("verdicts")).get("baseline")),
-            pytest_benchmark=text_of(self.content.get("version")),
+            exit_status=words["exit_status"] if isinstance(words.get("exit_status"), int) else 0,
             accepted=accepted,
         )
 

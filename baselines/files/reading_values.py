@@ -19,11 +19,6 @@ def number_of(value: object) -> float | None:
     return float(value) if is_number(value) else None
 
 
-def count_of(value: object, otherwise: int) -> int:
-    """A positive integer, or `otherwise`."""
-    return value if isinstance(value, int) and value > 0 else otherwise
-
-
 def flag_of(value: object) -> bool | None:
     """True, false, or None."""
     return value if isinstance(value, bool) else None

@@ -72,14 +72,9 @@ class Result:
     instances: int
     rounds_s: tuple[float, ...]
     """Seconds per forward pass in time order; at most 50 of an accepted run; empty where the file has only statistics."""
-    rounds: int
-    """How many rounds were measured, which may be more than are kept."""
-    iterations: int
-    """Forward passes in a round."""
     configuration: Mapping[str, Any]
     problem_size: Mapping[str, Any]
     model: str | None
-    inputs: str | None
     versions: Mapping[str, str]
     """Of the backend's own libraries, as the instance reported them."""
     warmed_up: bool | None

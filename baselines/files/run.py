@@ -69,8 +69,8 @@ class Run:
     """By node id, benchmarks of the baseline that it should have measured and did not, and what became of them."""
     judged_against: tuple[str, ...]
     """The files of the accepted runs behind `verdicts`."""
-    pytest_benchmark: str | None
-    """The version of pytest-benchmark."""
+    exit_status: int
+    """What pytest ended with; 0 where the file does not say."""
     accepted: Acceptance | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Reason by node id, of benchmarks that were skipped before anything started."""

@@ -64,7 +64,6 @@ class Point:
     share_of_limit: float | None
     no_limit: str
     """Why there is no share of the limit; empty where there is, or the file does not say."""
-    flop: float | None
     error: float | None
     """Largest difference from the fp32 reference."""
     dispatching: Mapping[str, Any]
@@ -148,7 +147,6 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
         tail=tail,
         share_of_limit=number(work.get("share_of_limit")),
         no_limit=_text(mapping(extra.get("limit")).get("reason")),
-        flop=number(work.get("flop")),
         error=number(mapping(extra.get("parity")).get("max_abs_error")),
         dispatching=mapping(extra.get("dispatching")),
     )
