@@ -1,6 +1,6 @@
 """The strip beside a benchmark: a dot for each accepted run in time order, and this run with its interval.
 
-Geometry and words only; page.html.jinja draws it.
+Geometry and words only; formats/sections/verdicts.html.jinja draws it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ NAME_LENGTH: Final = 28
 """Characters of a name inside a drawing; the table has all of it."""
 
 COLOURS: Final = tuple(f"s{number}" for number in range(MOST_SERIES))
-"""Of series: names that page.html.jinja gives a colour, another one in the dark."""
+"""Of series: names that formats/sections/style.css gives a colour, another one in the dark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file: nothing is fetched and no script runs. page.html.jinja holds its sections."""
+"""A comparison as one HTML file: nothing is fetched and no script runs. sections/ has its templates."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ def page(view: View) -> str:
     from markupsafe import Markup
 
     templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "sections"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     templates.filters["cut"] = cut
     with drawing():
