@@ -125,7 +125,7 @@ def test_a_summary_that_cannot_be_written_fails_nothing(
     assert main(["compare", str(new), str(old)]) == 1
     ended = capsys.readouterr()
     assert "REGRESSED" in ended.out
-    assert re.fullmatch(r"warning: GITHUB_STEP_SUMMARY: .*summary.md: No such .*, the verdicts stand\n", ended.err)
+    assert re.fullmatch(r"warning: GITHUB_STEP_SUMMARY: .*summary.md: No such .*; the verdicts are as before\n", ended.err)
 
 
 def test_a_full_summary_gets_no_more_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

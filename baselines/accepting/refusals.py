@@ -14,7 +14,7 @@ from baselines.files.result import Result
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
 from baselines.files.store import folder_name, machine_folder
-from baselines.judging.wording import shown
+from baselines.judging.wording import typed
 
 STEADY: Final = "steady"
 """As a word of `--only`: all benchmarks that are not unstable."""
@@ -153,7 +153,7 @@ def lost_anchors(known: Sequence[Run], past: Mapping[str, Past]) -> list[str]:
     if not lost:
         return []
     folder = known[0].path.parent
-    way_out = f"restore its file: git checkout -- {folder}, or measure creep from this run on: --anchor"
+    way_out = f"restore its file: git checkout -- {typed(folder)}, or measure creep from this run on: --anchor"
     return [f"{folder}: no anchor is left for {listed(ids(lost))}; {way_out}"]
 
 
@@ -162,7 +162,7 @@ def regressed(candidate: Candidate, verdicts: Mapping[str, str]) -> list[str]:
     slower = [result for result in candidate.chosen if verdicts.get(result.key) == "regressed"]
     if not slower:
         return []
-    compare = f"python -m baselines compare {shown(candidate.run.path)}"
+    compare = f"python -m baselines compare {typed(candidate.run.path)}"
     way_out = f"see by how much: {compare}, or take it as it is: --accept-regression"
     return [f"{candidate.run.name}: {listed(ids(slower))} regressed; {way_out}"]
 

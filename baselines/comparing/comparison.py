@@ -143,7 +143,7 @@ def _accepted(judged: Run, machines: Path, *, demanded: bool) -> tuple[list[Run]
 
 
 def _told_now(judgement: Judgement, result: Result, part: str | None) -> Judgement:
-    """What the judge says now, with what speaks against it: a disturbed launch turns nothing red."""
+    """What the judge says now; a disturbed launch turns nothing red."""
     if judgement.verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
         reason = f"{judgement.reason}; but it was disturbed: {why}"
         judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=reason)

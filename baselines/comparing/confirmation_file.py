@@ -12,6 +12,7 @@ from baselines.files.atomic import put_in_place
 from baselines.files.run import Run
 from baselines.files.run_folder import RUN_NAME, RunFileError
 from baselines.judging.judgement import Judgement, SuiteShift, Verdict
+from baselines.judging.wording import typed
 
 FILE_NAME: Final = "confirmation.json"
 SCHEMA: Final = 1
@@ -54,7 +55,7 @@ def read_findings(run: Run) -> dict[str, Finding]:
         moment = None if run.datetime is None else run.datetime.isoformat()
         if content["schema"] != SCHEMA or content["run"] != moment:
             raise RunFileError(
-                f"{path}: it is not about this run; confirm it: python -m baselines confirm {run.path.parent}"
+                f"{path}: it is not about this run; confirm it: python -m baselines confirm {typed(run.path.parent)}"
             )
         return {
             name: Finding(fullname=name, cleared=words["acquitted"] is True, reason=str(words["reason"]))

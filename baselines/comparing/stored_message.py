@@ -31,7 +31,7 @@ def regression_lines(
         options: what the command to rerun it needs: the model, and the file of a card from outside the checkout.
     """
     ratio, interval = judgement.ratio or 1.0, judgement.interval or (1.0, 1.0)
-    # Several launches stand behind the judged value: what it compares is the ratio, and the baseline's own number.
+    # Several launches are behind the verdict: what can be shown is its ratio, and the baseline's own number.
     before = baseline_value(past) if past is not None else None
     numbers = ""
     if before is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from baselines.files.run_folder import RunFileError
+from baselines.judging.wording import typed
 
 MEASURING: Final = ("benchmarks", "fixtures", "conftest.py")
 """What of the repository takes part in a measurement."""
@@ -40,7 +41,7 @@ def clean_commit(machines: Path) -> str:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         raise RunFileError(
             f"the checkout has changes outside the baseline ({', '.join(changed[:_NAMED])}{more}), so that no commit would "
-            f"say what was accepted; commit or stash them: git -C {top} status"
+            f"say what was accepted; commit or stash them: git -C {typed(top)} status"
         )
     return commit
 

@@ -30,8 +30,8 @@ def kept_of(runs: Sequence[Run]) -> list[Run]:
 def recent_runs(runs: Sequence[Run]) -> list[Run]:
     """Those of the accepted runs, oldest first, that are still needed: an anchor may be older.
 
-    A benchmark of a run has had its time when KEPT_RUNS newer runs hold it, or were accepted whole and asked for the same; a
-    run, when all its benchmarks have. So a few, accepted again and again with --only, never push out the others.
+    A benchmark of a run is out of date when KEPT_RUNS newer runs hold it, or were accepted whole and asked for the same; a
+    run is, when all its benchmarks are. So a few, accepted again and again with --only, never push out the others.
     """
     recent: list[Run] = []
     holders: Counter[str] = Counter()

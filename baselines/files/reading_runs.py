@@ -18,6 +18,7 @@ from baselines.files.result import Result
 from baselines.files.run import Acceptance, Run
 from baselines.files.run_folder import SCHEMA, RunFileError
 from baselines.judging.judgement import Judgement
+from baselines.judging.wording import typed
 
 
 def read_run(path: Path) -> Run:
@@ -155,7 +156,7 @@ class _FileOfRun:
         )
 
     def _restore(self) -> str:
-        return f"restore it: git checkout -- {self.path}"
+        return f"restore it: git checkout -- {typed(self.path)}"
 
     def _results(self, *, ours: bool, stored: bool) -> Iterable[Result]:
         seen: dict[str, int] = {}

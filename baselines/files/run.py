@@ -42,7 +42,7 @@ class Run:
     machine_id: str | None
     machine_hard: Mapping[str, Any]
     machine_soft: Mapping[str, Any]
-    """Of a foreign file the few words of pytest-benchmark's machine_info that stand still."""
+    """Of a foreign file the few words of pytest-benchmark's machine_info that keep still."""
     commit: str | None
     dirty: bool
     """Whether tracked files had changes when it was measured."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.files.atomic import put_in_place
+from baselines.judging.wording import typed
 
 RUNS: Final = Path(__file__).resolve().parents[2] / "runs"
 """Where the runs of this checkout are kept."""
@@ -117,6 +118,6 @@ def run_path(run: Path | None, runs: Path = RUNS) -> Path:
     path = folder / RUN_NAME
     if not path.exists() and (folder / JOURNAL_NAME).exists():
         raise RunFileError(
-            f"{folder}: the run was cut off, or still runs; make its file: python -m baselines recover {folder}"
+            f"{folder}: the run was cut off, or still runs; make its file: python -m baselines recover {typed(folder)}"
         )
     return path

@@ -156,7 +156,7 @@ def locked(machines: Path) -> Iterator[None]:
 
 
 def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Path = MACHINES) -> StoreChange:
-    """Writes runs into the store, in the order given, and removes those that have had their time; call it `locked`.
+    """Writes runs into the store, in the order given, and removes those that are out of date; call it `locked`.
 
     Every new file is whole on the disk before an old one goes: whatever ends this process leaves a readable store.
 

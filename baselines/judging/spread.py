@@ -55,7 +55,7 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
     """The spread of every benchmark that has an accepted run.
 
     limma's squeezeVar moderates the variances between runs and, where accepted runs have several launches, those between
-    launches. Three rules stand round it: no variance below `smallest_run_sd`^2; none below what the launches alone force;
+    launches. Three rules come on top: no variance below `smallest_run_sd`^2; none below what the launches alone force;
     and with fewer than `enough_runs` accepted runs none below `prior_run_sd`^2, because the benchmarks of a run share what
     sets it apart: a hundred benchmarks in two runs still saw the machine in two states only.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 
 
@@ -52,6 +53,11 @@ def three_digits(value: float) -> str:
     """A positive number with three significant digits and no exponent: `8.31`, `120`, `1234`."""
     decimals = 2 - math.floor(math.log10(float(f"{value:.2e}")))
     return f"{value:.{max(0, decimals)}f}"
+
+
+def typed(path: Path) -> str:
+    """A path in a command that is to be copied."""
+    return shlex.quote(shown(path))
 
 
 def shown(path: Path) -> str:

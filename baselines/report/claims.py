@@ -179,7 +179,7 @@ def numbers(cases: Sequence[Case], sentence: str) -> str:
 
     Args:
         cases: at least one.
-        sentence: with `{}` where the values stand.
+        sentence: with `{}` where the values go.
     """
     ordered = sorted(cases, key=lambda case: case.estimate)
     ends = [ordered[0].value_text, ordered[-1].value_text] if len(cases) > 1 else [ordered[0].value_text]

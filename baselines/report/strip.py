@@ -18,7 +18,7 @@ _MOST_OF_ALL: Final = 3.0  # how much wider than the dots alone an interval may 
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One strip, in pixels from its upper left corner; larger values stand higher."""
+    """One strip, in pixels from its upper left corner; larger values are higher."""
 
     dots: tuple[tuple[float, float, str | None], ...]
     """Of the accepted runs, with `regressed` or `improved` where one was accepted as that."""

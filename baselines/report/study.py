@@ -35,7 +35,7 @@ class Asked:
     lacking: str
     """What a run measured that measured the question and has no case."""
     least_cores: int = 0
-    """With fewer, a run that speaks against it has not tested it."""
+    """With fewer, an answer against it says nothing."""
 
 
 CLAIMS: Final = (

@@ -143,7 +143,7 @@ def ranking(points: Sequence[Point], _: Run) -> list[Case]:
 def _decided(
     compared: Sequence[Compared], says: Callable[[Case], bool | None] = lambda case: above(case, 0.0)
 ) -> list[Case]:
-    """Cases that speak for a claim where `says` is true, without more words where the second takes longer."""
+    """Cases with what each says of its claim: of most, whether the second takes longer."""
     return [replace(case, says=says(case)) for case in measured(compared)]
 
 

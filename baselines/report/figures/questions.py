@@ -105,7 +105,7 @@ LIMIT: Final = Question(
 )
 NO_LIMIT: Final = "no result of this run says how far the machine can go: work.share_of_limit is null"
 HISTORY_TITLE: Final = "History of the accepted runs"
-HISTORY_LEAD: Final = "What was accepted for each benchmark, and where this run stands."
+HISTORY_LEAD: Final = "What was accepted for each benchmark, and where this run is among them."
 
 
 def figures_of(view: View) -> list[Figure]:

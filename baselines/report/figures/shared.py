@@ -88,6 +88,6 @@ def tail_cell(point: Point) -> str:
 
 
 def axes_text(axes: Mapping[str, str | int]) -> str:
-    """`threads 2`; words stand alone, `default` says nothing."""
+    """`threads 2`; a word without its name, and `default` not at all."""
     words = [f"{name} {value}" if isinstance(value, int) else value for name, value in axes.items()]
     return " ".join(dict.fromkeys(word for word in words if word)) or "as it comes"

@@ -1,4 +1,4 @@
-"""What matplotlib writes, made fit to stand inside a page.
+"""What matplotlib writes, made fit to be part of a page.
 
 Its own style sheet would reach the whole page, its ids would meet those of the next drawing, and its colours and fonts are
 fixed: here they become the page's. A title and a description come with it.
@@ -29,12 +29,12 @@ def for_page(text: str, *, name: str, title: str, words: str, colours: Mapping[s
         name: unique on the page.
         title: of the drawing.
         words: what it shows.
-        colours: name of the page's colour to its stand-in in the file.
+        colours: by name of the page's colour, the one that replaces it in the file.
     """
     root = ElementTree.fromstring(text)  # noqa: S314 - matplotlib wrote it a moment ago
     used = {found for element in root.iter() for found in _references(element)}
     by_hex = {hex_: f"var(--{colour})" for colour, hex_ in colours.items()}
-    stand_in = re.compile("|".join(map(re.escape, by_hex)))
+    replaced = re.compile("|".join(map(re.escape, by_hex)))
     for element in root.iter():
         for child in [child for child in element if _local(child) in DROPPED]:
             element.remove(child)
@@ -42,7 +42,7 @@ def for_page(text: str, *, name: str, title: str, words: str, colours: Mapping[s
         for key, value in list(element.attrib.items()):
             if key == "style":
                 value = _FONT.sub(lambda found: f"{found[1]} system-ui, sans-serif" if found[1] else FONT, value)
-            value = stand_in.sub(lambda found: by_hex[found[0]], value)
+            value = replaced.sub(lambda found: by_hex[found[0]], value)
             if key in ("d", "transform", "x", "y", "points", "style"):
                 value = _NUMBER.sub(lambda found: f"{float(found[0]):.1f}", value)
             element.set(key, value)

@@ -22,7 +22,7 @@ class Dot:
     """One measured value with its interval."""
 
     x: float
-    """Where it stands; in a panel of rows, the row."""
+    """Where it is; in a panel of rows, the row."""
     value: float
     low: float
     high: float
@@ -71,7 +71,7 @@ class Panel:
     from_zero: bool = True
     """Whether a scale that is not logarithmic begins at 0."""
     level: float | None = None
-    """Where a dashed line across stands."""
+    """Where a dashed line goes across."""
     series: tuple[Series, ...] = ()
     bands: tuple[Band, ...] = ()
 

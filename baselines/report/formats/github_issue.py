@@ -17,7 +17,7 @@ from baselines.report.view import View
 
 LABEL: Final = "performance-regression"
 LIMIT_BYTES: Final = 60_000
-"""GitHub refuses a body of more than 65,536 characters; what stands below the report needs room as well."""
+"""GitHub refuses a body of more than 65,536 characters; what is below the report needs room as well."""
 
 _TIME_OUT_S: Final = 120
 
@@ -48,7 +48,7 @@ def body_of(view: View) -> str:
     text = markdown(view, limit=LIMIT_BYTES)
     if len(text.encode()) > LIMIT_BYTES:
         text = f"## {view.headline}\n\nThe report has no room here.\n"
-    return f"{text}\nThe newest report stands here; a comment tells of each night.{_where()}\n"
+    return f"{text}\nThis is the newest report; there is a comment for each night.{_where()}\n"
 
 
 def _where() -> str:

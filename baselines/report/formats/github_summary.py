@@ -20,7 +20,7 @@ def append_summary(view: View) -> str | None:
     name = os.environ.get(VARIABLE)
     if not name:
         return None
-    path, lost = Path(name), "the summary has not been added, the verdicts stand"
+    path, lost = Path(name), "the summary has not been added; the verdicts are as before"
     try:
         room = LIMIT_BYTES - (path.stat().st_size if path.exists() else 0)
         text = markdown(view, limit=room)

@@ -19,7 +19,7 @@ from baselines.report.view import View
 _ESCAPES: Final = str.maketrans(
     {
         **{one: f"\\{one}" for one in "\\`*[]~"},
-        # A table is cut at every | that has no backslash before it, and a backslash may stand before one: not here.
+        # A table is cut at every | that has no backslash before it, and a backslash may come before one: not here.
         **{one: f"&#{ord(one)};" for one in "|$"},
         "&": "&amp;",
         "<": "&lt;",
@@ -34,7 +34,7 @@ _REFERENCE: Final = re.compile(r"[@#](?=\w)")
 def escaped(text: str) -> str:
     """A printable line (see `wording.one_line`) so that it reads as it is, in a cell and after other words.
 
-    After `@` and `#` stands a space of no width: GitHub looks for mentions and issues when all escapes are resolved.
+    After `@` and `#` comes a space of no width: GitHub looks for mentions and issues when all escapes are resolved.
     """
     text = _REFERENCE.sub("\\g<0>\u200b", text).translate(_ESCAPES)
     return _UNDERSCORE.sub(r"\\_", text)
