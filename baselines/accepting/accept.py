@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.accepting import refusals
@@ -31,55 +30,49 @@ class Refused(Exception):
         self.reasons = tuple(reasons)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
-
-    runs: tuple[Path, ...]
-    """Files or folders of runs; none for the newest under runs/."""
-    reason: str
-    only: tuple[str, ...]
-    """Node ids, names or ids of the benchmarks to accept, or `steady`; none for all."""
-    accept_regression: bool
-    anchor: bool
-    """Whether slow creep is measured from these runs on."""
-    machines: Path
-    """The store."""
-
-
-def accept(request: Request) -> str:
+def accept(
+    runs: Sequence[Path], *, reason: str, only: Sequence[str], accept_regression: bool, anchor: bool, machines: Path
+) -> str:
     """Accepts runs and says what changed.
+
+    Args:
+        runs: files or folders of runs; none for the newest under runs/.
+        reason: why; kept with the runs.
+        only: node ids, names or ids of the benchmarks to accept, or `steady`; none for all.
+        accept_regression: even benchmarks that became slower.
+        anchor: whether slow creep is measured from these runs on.
+        machines: the store.
 
     Raises:
         Refused: a rule of baselines/README.md forbids it; nothing was written.
         RunFileError: a file cannot be read or written, or the checkout is not clean; nothing was written.
     """
-    reason = " ".join(request.reason.split())
+    reason = " ".join(reason.split())
     if not reason:
         raise Refused(["a baseline needs a reason, for whoever asks why it moved; add: --reason 'what changed, and why'"])
-    commit = clean_commit(request.machines)
-    candidates = [candidate_of(path, request.only) for path in request.runs or (None,)]
+    commit = clean_commit(machines)
+    candidates = [candidate_of(path, only) for path in runs or (None,)]
     candidates.sort(key=lambda candidate: str(candidate.run.datetime))
-    refuse(refusals.unknown_words(candidates, request.only))
+    refuse(refusals.unknown_words(candidates, only))
     refuse(
-        [why for candidate in candidates for why in refusals.unfit(candidate, narrowed=bool(request.only))]
+        [why for candidate in candidates for why in refusals.unfit(candidate, narrowed=bool(only))]
         + refusals.given_twice(candidates)
     )
-    with locked(request.machines):
+    with locked(machines):
         places = {candidate.place for candidate in candidates}
-        known = {place: accepted_runs(*place, machines=request.machines) for place in sorted(places)}
-        past = {place: pasts(runs) for place, runs in known.items()}
+        known = {place: accepted_runs(*place, machines=machines) for place in sorted(places)}
+        past = {place: pasts(accepted) for place, accepted in known.items()}
         refuse([why for candidate in candidates for why in refusals.accepted_before(candidate, known[candidate.place])])
-        if not request.anchor:
-            refuse([why for place, runs in known.items() for why in refusals.lost_anchors(runs, past[place])])
+        if not anchor:
+            refuse([why for place, accepted in known.items() for why in refusals.lost_anchors(accepted, past[place])])
         verdicts = [verdicts_of(one, known[one.place], past[one.place]) for one in candidates]
-        if not request.accept_regression:
+        if not accept_regression:
             pairs = zip(candidates, verdicts, strict=True)
             refuse([why for candidate, by_key in pairs for why in refusals.regressed(candidate, by_key)])
-        additions = additions_of(candidates, verdicts, known, request)
-        change = add(additions, reason=reason, commit=commit, machines=request.machines)
+        additions = additions_of(candidates, verdicts, known, only=only, anchor=anchor)
+        change = add(additions, reason=reason, commit=commit, machines=machines)
     told = [line for one in candidates for line in what_changes(one, known[one.place], past[one.place])]
-    return "\n".join([*told, *what_to_commit(change), *what_stays(verdicts, request)])
+    return "\n".join([*told, *what_to_commit(change), *([] if anchor else what_stays(verdicts))])
 
 
 def refuse(reasons: Sequence[str]) -> None:
@@ -113,15 +106,17 @@ def additions_of(
     candidates: Sequence[Candidate],
     verdicts: Sequence[Mapping[str, str]],
     known: Mapping[tuple[str, str], Sequence[Run]],
-    request: Request,
+    *,
+    only: Sequence[str],
+    anchor: bool,
 ) -> list[Addition]:
     """The runs as the store is to hold them.
 
     The anchor of a benchmark is the first run that it was accepted in; with `--anchor`, the first of these.
     """
     anchored = {
-        place: set() if request.anchor else {result.key for run in runs for result in run.results if result.anchor}
-        for place, runs in known.items()
+        place: set() if anchor else {result.key for run in accepted for result in run.results if result.anchor}
+        for place, accepted in known.items()
     }
     additions = []
     for candidate, by_key in zip(candidates, verdicts, strict=True):
@@ -133,7 +128,7 @@ def additions_of(
                 keys=keys,
                 anchors=keys - anchored[candidate.place],
                 accepted_as={key: by_key[key] for key in keys if by_key.get(key) in ("regressed", "improved")},
-                whole=not request.only,
+                whole=not only,
             )
         )
         anchored[candidate.place] |= keys
@@ -158,11 +153,11 @@ def what_changes(candidate: Candidate, known: Sequence[Run], past: Mapping[str, 
     keys = {result.key for result in chosen}
     left_out = [result for result in run.results if result.key not in keys]
     if left_out:
-        lines.append(f"  left out: {refusals.listed(refusals.ids(left_out))}")
+        lines.append(f"  left out: {refusals.ids(left_out)}")
     here = {result.fullname for result in run.results}
     absent = [one.recent[-1] for one in past.values() if one.recent[-1].fullname not in here]
     if absent:
-        lines.append(f"  in the baseline and not in this run: {refusals.listed(refusals.ids(absent))}")
+        lines.append(f"  in the baseline and not in this run: {refusals.ids(absent)}")
     return lines
 
 
@@ -176,8 +171,8 @@ def what_to_commit(change: StoreChange) -> list[str]:
     ]
 
 
-def what_stays(verdicts: Sequence[Mapping[str, str]], request: Request) -> list[str]:
+def what_stays(verdicts: Sequence[Mapping[str, str]]) -> list[str]:
     """What an accepted regression leaves as it was."""
-    if request.anchor or not any("regressed" in by_key.values() for by_key in verdicts):
+    if not any("regressed" in by_key.values() for by_key in verdicts):
         return []
     return ["note: slow creep is still measured from the anchor; to measure it from here on, accept with --anchor"]

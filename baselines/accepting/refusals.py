@@ -14,7 +14,7 @@ from baselines.files.result import Result
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
 from baselines.files.store import folder_name, machine_folder
-from baselines.judging.wording import typed
+from baselines.judging.wording import listed, typed
 
 STEADY: Final = "steady"
 """As a word of `--only`: all benchmarks that are not unstable."""
@@ -53,7 +53,7 @@ def unknown_words(candidates: Sequence[Candidate], only: Sequence[str]) -> list[
     for word in only:
         if word != STEADY and not any(is_called(result, word) for result in results):
             near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
-            hint = f"did you mean {', '.join(near)}?" if near else f"possible: {listed(result.id for result in results)}"
+            hint = f"did you mean {', '.join(near)}?" if near else f"possible: {ids(results)}"
             runs = ", ".join(candidate.run.name for candidate in candidates)
             reasons.append(f"--only {word}: no such benchmark in {runs}; {hint}")
     return reasons
@@ -154,7 +154,7 @@ def lost_anchors(known: Sequence[Run], past: Mapping[str, Past]) -> list[str]:
         return []
     folder = known[0].path.parent
     way_out = f"restore its file: git checkout -- {typed(folder)}, or measure creep from this run on: --anchor"
-    return [f"{folder}: no anchor is left for {listed(ids(lost))}; {way_out}"]
+    return [f"{folder}: no anchor is left for {ids(lost)}; {way_out}"]
 
 
 def regressed(candidate: Candidate, verdicts: Mapping[str, str]) -> list[str]:
@@ -164,15 +164,9 @@ def regressed(candidate: Candidate, verdicts: Mapping[str, str]) -> list[str]:
         return []
     compare = f"python -m baselines compare {typed(candidate.run.path)}"
     way_out = f"see by how much: {compare}, or take it as it is: --accept-regression"
-    return [f"{candidate.run.name}: {listed(ids(slower))} regressed; {way_out}"]
+    return [f"{candidate.run.name}: {ids(slower)} regressed; {way_out}"]
 
 
-def ids(results: Iterable[Result]) -> list[str]:
-    """What one would type for them."""
-    return [result.id for result in results]
-
-
-def listed(words: Iterable[str]) -> str:
-    """Words in a row, cut after a few."""
-    words = list(dict.fromkeys(words))
-    return ", ".join(words[:_NAMED]) + (f" and {len(words) - _NAMED} more" if len(words) > _NAMED else "")
+def ids(results: Iterable[Result]) -> str:
+    """What one would type for them, cut after a few."""
+    return listed((result.id for result in results), _NAMED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from baselines.accepting.accept import Refused, Request, accept
+from baselines.accepting.accept import Refused, accept
 from baselines.commands import take_store
 
 HELP = "make runs part of the baseline of their machine and model"
@@ -31,12 +31,10 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.only is not None and not only:
         raise Refused(["--only names no benchmark; name them by id: --only ID,ID"])
     return accept(
-        Request(
-            runs=tuple(arguments.runs),
-            reason=arguments.reason,
-            only=only,
-            accept_regression=arguments.accept_regression,
-            anchor=arguments.anchor,
-            machines=arguments.store,
-        )
+        arguments.runs,
+        reason=arguments.reason,
+        only=only,
+        accept_regression=arguments.accept_regression,
+        anchor=arguments.anchor,
+        machines=arguments.store,
     )

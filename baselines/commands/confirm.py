@@ -45,14 +45,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
 def confirm(
     run: Path | None, machines: Path, *, reference_python: str, extra: Sequence[str] = (), checkout: Path = CHECKOUT
 ) -> tuple[str, int]:
-    """Confirms a red run.
-
-    Args:
-        run: its file or folder; None for the newest.
-        machines: the store.
-        reference_python: the interpreter of the environment to compare with.
-        extra: further options for the duet's pytest.
-        checkout: where that is started.
+    """Confirms a red run, the newest for None.
 
     Returns:
         What was found, and the exit code: 0 when every reason to be red was a benchmark that the duet clears, else 1.

@@ -21,11 +21,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """A table per machine and model.
-
-    Raises:
-        RunFileError: a file of the store cannot be read.
-    """
+    """A table per machine and model; RunFileError where a file of the store cannot be read."""
     tables = []
     for folder in folders(arguments.store):
         runs = runs_in(folder)

@@ -66,11 +66,7 @@ class Kernel:
 
 
 def kernel_in(past: Mapping[str, Past]) -> Kernel:
-    """For each backend whether, and by which part, its benchmarks are compared as ratios to the kernel.
-
-    Args:
-        past: the accepted runs, by benchmark key.
-    """
+    """For each backend whether, and by which part, its benchmarks are compared as ratios to the kernel; `past` is by key."""
     chosen = {
         backend: min(proofs, key=lambda one: (not one.proven, one.ratio_sd)) for backend, proofs in proofs_of(past).items()
     }
@@ -114,14 +110,10 @@ def backend_of(past: Past) -> str:
 
 
 def proof_of(backend: str, part: str, alone: Sequence[Sequence[float]], ratio: Sequence[Sequence[float]]) -> Proof:
-    """What accepted runs say of one part of the kernel.
+    """What accepted runs say of one part of the kernel beside a backend's benchmarks.
 
-    Args:
-        backend: whose benchmarks they are.
-        part: of the kernel.
-        alone: per benchmark its log values, a number per run, oldest first.
-        ratio: the same with the kernel's log seconds taken off. Benchmarks may have different numbers of runs; the newest
-            are those that are left out together.
+    `alone` has the log values per benchmark, a number per run, oldest first; `ratio` the same with the kernel's log seconds
+    taken off. Benchmarks may have different numbers of runs; the newest are those that are left out together.
     """
     most = max(map(len, alone))
     freedom = sum(len(values) - 1 for values in alone)
@@ -159,11 +151,9 @@ def identity_of(results: Iterable[Result]) -> str | None:
 def comparable(
     results: Mapping[str, Result], past: Mapping[str, Past]
 ) -> tuple[dict[str, tuple[float, ...]], dict[str, History], dict[str, str]]:
-    """Log values of results and of the accepted runs in the same terms, and the part of the kernel for those divided by it.
+    """Log values of a run's results and of the accepted runs, all by key and in the same terms.
 
-    Args:
-        results: of one run, by key.
-        past: the accepted runs, by key.
+    The third is the part of the kernel for each of those that are divided by it.
     """
     kernel = kernel_in(past)
     parts = {key: part for key, result in results.items() if (part := kernel.part_for(result)) is not None}

@@ -25,12 +25,7 @@ def measured_in_a_duet(
 ) -> dict[str, Mapping[str, Any]]:
     """Runs the duet, with pytest's output on this terminal; `extra_info.duet` of each benchmark it measured, by node id.
 
-    Args:
-        names: node ids.
-        run: the one that is confirmed; the duet's folder is inside its own.
-        python: the interpreter of the reference environment.
-        extra: options for the duet's pytest.
-        checkout: where pytest is started.
+    Its folder is inside that of the confirmed run; `python` is the reference's, `extra` more options for pytest.
 
     Raises:
         RunFileError: it left no result.

@@ -18,13 +18,9 @@ from baselines.judging.wording import change_text, counted
 def findings_of(
     suspects: Mapping[str, Suspect], duet: Mapping[str, Mapping[str, Any]], run: Run, checkout: Path
 ) -> list[Finding]:
-    """What the duet's results say of each suspect.
+    """What the duet's results say of each suspect; both by node id.
 
-    Args:
-        suspects: by node id.
-        duet: by node id, `extra_info.duet` of what the duet measured.
-        run: the one that is confirmed.
-        checkout: a folder of the repository.
+    `duet` has `extra_info.duet` of what the duet measured, `run` is the one that is confirmed.
     """
     found = []
     for name, suspect in suspects.items():
@@ -40,10 +36,8 @@ def findings_of(
 def why_not_cleared(said: Mapping[str, Any] | None, suspect: Suspect, changed: str | None) -> str | None:
     """Why a suspect stays red; None when it does not.
 
-    Args:
-        said: `extra_info.duet` of the suspect; None where the duet did not measure it.
-        suspect: with the accepted run that it is about.
-        changed: how the code differs from that of the accepted run; None where it does not.
+    `said` is its `extra_info.duet`, None where the duet did not measure it; `changed` is how the code differs from the
+    accepted run's.
     """
     if said is None:
         return "the duet could not measure it"

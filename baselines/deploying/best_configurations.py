@@ -58,10 +58,7 @@ def recommendations(
 ) -> list[Recommendation]:
     """One for each problem size that was measured, in the order of batch size and sequence length.
 
-    Args:
-        results: of one run, each with its record in the file.
-        reaches: by key, how far measuring again may lead from each.
-        cores: physical cores of the machine; None if unknown.
+    Results have their records in the file with them; `cores` are the physical ones of the machine, None if unknown.
     """
     by_size: dict[tuple[int, int], list[Candidate]] = {}
     for result, record in results:

@@ -85,11 +85,7 @@ def mix_of(results: Records, lengths: Sequence[int]) -> tuple[dict[int, float], 
 
 
 def write_plan(plan: Mapping[str, Any], path: Path) -> None:
-    """Writes the file.
-
-    Raises:
-        RunFileError: it cannot be written.
-    """
+    """Writes the file; RunFileError where it cannot be written."""
     try:
         path.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     except OSError as error:

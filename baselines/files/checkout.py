@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from baselines.files.run_folder import RunFileError
-from baselines.judging.wording import typed
+from baselines.judging.wording import listed, typed
 
 MEASURING: Final = ("benchmarks", "fixtures", "conftest.py")
 """What of the repository takes part in a measurement."""
@@ -32,15 +32,13 @@ def clean_commit(machines: Path) -> str:
             "git is not installed, and its history is the baseline's; install it: apt-get install git"
         ) from None
     except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise RunFileError(
-            f"{inside} is no git checkout with a commit, and git's history is the baseline's ({said}); "
+            f"{inside} is no git checkout with a commit, and git's history is the baseline's ({_last_line(error)}); "
             "accept in the checkout: git clone"
         ) from None
     if changed:
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         raise RunFileError(
-            f"the checkout has changes outside the baseline ({', '.join(changed[:_NAMED])}{more}), so that no commit would "
+            f"the checkout has changes outside the baseline ({listed(changed, _NAMED)}), so that no commit would "
             f"say what was accepted; commit or stash them: git -C {typed(top)} status"
         )
     return commit
@@ -56,13 +54,7 @@ def has_changes(machines: Path) -> bool | None:
 
 
 def code_changed(folder: Path, before: str | None, after: str | None) -> str | None:
-    """How what measures differs between two commits, in words; None where it does not.
-
-    Args:
-        folder: in the checkout.
-        before: a commit's hash, or None where it is not known.
-        after: the same.
-    """
+    """How what measures differs between two commits of a checkout, in words; None where it does not."""
     if not before or not after:
         return "it is not known which commits measured them"
     try:
@@ -70,11 +62,8 @@ def code_changed(folder: Path, before: str | None, after: str | None) -> str | N
     except FileNotFoundError:
         return "git is not installed, which could tell whether the code changed"
     except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return f"git cannot compare their code ({said}; in a shallow checkout: git fetch --unshallow)"
-    files = names.splitlines()
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-    return f"the code changed since {before[:12]}: {', '.join(files[:_NAMED])}{more}" if files else None
+        return f"git cannot compare their code ({_last_line(error)}; in a shallow checkout: git fetch --unshallow)"
+    return f"the code changed since {before[:12]}: {listed(names.splitlines(), _NAMED)}" if names else None
 
 
 def _changed(top: Path, machines: Path, *, untracked: str) -> list[str]:
@@ -89,3 +78,7 @@ def _git(folder: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def _last_line(error: subprocess.CalledProcessError) -> str:
+    return (str(error.stderr).strip().splitlines() or ["it said nothing"])[-1]

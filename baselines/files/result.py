@@ -126,12 +126,7 @@ class Result:
 def judged_values(result: Result, kernel_part: str | None = None) -> tuple[float, ...]:
     """Per launch, larger is slower: log of the median latency for one instance, minus that of the throughput for several.
 
-    Args:
-        result: of one benchmark.
-        kernel_part: the ratio to this part of the reference kernel is taken in place of the time.
-
-    Raises:
-        ValueError: a launch was measured without the reference kernel.
+    With a part of the reference kernel the ratio to it is taken in place of the time; ValueError where a launch has none.
     """
     return tuple(_judged_value(result, launch, kernel_part) for launch in result.launches)
 

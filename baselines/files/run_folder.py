@@ -78,11 +78,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict
 
 
 def newest_run(runs: Path) -> Path:
-    """The folder of the newest run.
-
-    Raises:
-        RunFileError: there is none.
-    """
+    """The folder of the newest run; RunFileError where there is none."""
     folders = sorted(folder for folder in runs.glob("*Z_*") if folder.is_dir()) if runs.is_dir() else []
     if not folders:
         raise RunFileError(f"{runs}: no run there; make one: pytest benchmarks/ --benchmark-only")

@@ -59,11 +59,7 @@ def folder_name(model: str) -> str:
 
 
 def machine_folder(machine_id: str, machines: Path = MACHINES) -> Path:
-    """The folder of a machine.
-
-    Raises:
-        RunFileError: the id is none that a fingerprint gives.
-    """
+    """The folder of a machine; RunFileError where the id is none that a fingerprint gives."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", machine_id):
         raise RunFileError(f"the machine id {machine_id!r} cannot name a folder: letters, digits and hyphens are expected")
     return machines / machine_id

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 
 
 def checked_launches(values: Sequence[float], *, what: str) -> tuple[float, ...]:
-    """The values of the launches of one run, as floats.
-
-    Raises:
-        ValueError: there is none, or one is NaN or infinite.
-    """
+    """The values of the launches of one run, as floats; ValueError where there is none, or one is NaN or infinite."""
     launches = tuple(float(value) for value in values)
     if not launches:
         raise ValueError(f"{what}: no launch")

@@ -23,11 +23,7 @@ class LaunchPair:
 
 @dataclass(frozen=True, kw_only=True)
 class Duet:
-    """The launch pairs of one benchmark.
-
-    Raises:
-        ValueError: a log ratio is NaN or infinite.
-    """
+    """The launch pairs of one benchmark; ValueError where a log ratio is NaN or infinite."""
 
     backend: str
     """Spreads are moderated within a backend: between backends they differ by a factor."""

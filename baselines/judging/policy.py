@@ -53,11 +53,7 @@ class Policy:
 
 
 def check_effect(name: str, effect: float) -> None:
-    """Refuses an effect that is not a share of 0 or more.
-
-    Raises:
-        ValueError: it is negative, NaN or infinite.
-    """
+    """Refuses an effect that is not a share of 0 or more; ValueError where it is negative, NaN or infinite."""
     if not 0 <= effect < math.inf:
         raise ValueError(f"{name} is {effect}: not a share of 0 or more (0.03 is 3 %)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -29,6 +30,12 @@ def interval_text(interval: tuple[float, float]) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def listed(words: Iterable[str], most: int) -> str:
+    """`a, b and 3 more`: different words in a row, cut after a few."""
+    words = list(dict.fromkeys(words))
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
 def one_line(text: str) -> str:

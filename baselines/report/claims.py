@@ -102,12 +102,7 @@ class Compared:
 
 
 def measured(compared: Sequence[Compared], of: int | None = None) -> list[Case]:
-    """Estimates and intervals, not decided.
-
-    Args:
-        compared: the comparisons.
-        of: how many the interval allows for; None: these.
-    """
+    """Estimates and intervals, not decided; these allow for `of` comparisons, for as many as there are without it."""
     cases = []
     for one in compared:
         before, after = one.before.result, one.after.result
@@ -175,12 +170,7 @@ def answer_of(cases: Iterable[Case]) -> Answer:
 
 
 def numbers(cases: Sequence[Case], sentence: str) -> str:
-    """From where to where the values go, and how many cases say what.
-
-    Args:
-        cases: at least one.
-        sentence: with `{}` where the values go.
-    """
+    """From where to where the values of some cases go, put in the `{}` of a sentence, and how many cases say what."""
     ordered = sorted(cases, key=lambda case: case.estimate)
     ends = [ordered[0].value_text, ordered[-1].value_text] if len(cases) > 1 else [ordered[0].value_text]
     said = [case.says for case in cases]

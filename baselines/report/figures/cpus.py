@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from baselines.deploying.command_line import cpu_list
@@ -31,14 +30,6 @@ HOW_TO_READ: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placed:
-    """One row of the map."""
-
-    label: str
-    point: Point
-
-
 def affinity(points: Sequence[Point], _: Looks) -> Figure:
     """A panel per question, a row per configuration, a bar per CPU: as high as it was busy, coloured by its instance."""
     order = {question: place for place, question in enumerate(PLACED)}
@@ -48,13 +39,8 @@ def affinity(points: Sequence[Point], _: Looks) -> Figure:
     rows: list[tuple[str, ...]] = []
     drawn = 0
     for question, mine in placed.items():
-        configurations = [
-            Placed(label=f"{one.backend} {axes_text(one.axes)}" if one.axes else one.backend, point=one)
-            for one in largest(mine)
-        ]
-        rows += [
-            table_row(question, one, number, worker) for one in configurations for number, worker in numbered(one.point)
-        ]
+        configurations = largest(mine)
+        rows += [table_row(question, one, number) for one in configurations for number in range(len(one.workers))]
         if question in PLACED and len(panels) < MOST_ROWS:
             shown = spread_over(configurations, MOST_ROWS)
             drawn += len(shown)
@@ -75,11 +61,11 @@ def largest(points: Iterable[Point]) -> list[Point]:
     return [max(same, key=lambda one: one.batch_size * one.sequence_length) for same in groups.values()]
 
 
-def panel_of(title: str, placed: Sequence[Placed]) -> Panel:
+def panel_of(title: str, placed: Sequence[Point]) -> Panel:
     """The map of some configurations."""
-    bands = [band for row, one in enumerate(placed) for band in bands_of(row, one.point)]
+    bands = [band for row, one in enumerate(placed) for band in bands_of(row, one)]
     last = max((band.first + band.count for band in bands), default=1)
-    instances = max(len(one.point.workers) for one in placed)
+    instances = max(len(one.workers) for one in placed)
     legend = tuple(
         Series(label=f"instance {number + 1}", colour=COLOURS[number], dots=())
         for number in range(min(instances, len(COLOURS)))
@@ -90,7 +76,7 @@ def panel_of(title: str, placed: Sequence[Placed]) -> Panel:
         title=title,
         kind="cpus",
         x_label=f"CPU, of {last}",
-        ticks=row_ticks([one.label for one in placed]),
+        ticks=row_ticks([label_of(one) for one in placed]),
         series=legend,
         bands=tuple(bands),
     )
@@ -119,18 +105,19 @@ def mean_busy(worker: Worker) -> float:
     return min(1.0, (worker.busy_cpus or 0.0) / max(1, len(worker.cpus)))
 
 
-def numbered(point: Point) -> Iterable[tuple[int, Worker]]:
-    """Its instances, counted from 1."""
-    return enumerate(point.workers, start=1)
+def label_of(point: Point) -> str:
+    """What a configuration is called."""
+    return f"{point.backend} {axes_text(point.axes)}" if point.axes else point.backend
 
 
-def table_row(question: str, placed: Placed, number: int, worker: Worker) -> tuple[str, ...]:
-    """Grant, masks, and what was kept busy."""
+def table_row(question: str, point: Point, number: int) -> tuple[str, ...]:
+    """Grant, masks, and what was kept busy, of one instance counted from 0."""
+    worker = point.workers[number]
     masks = ", ".join(f"{count} on {cpu_list(cpus)}" for cpus, count in worker.masks)
     return (
         question,
-        f"{placed.label}, {placed.point.size_text}",
-        f"{number} of {len(placed.point.workers)}",
+        f"{label_of(point)}, {point.size_text}",
+        f"{number + 1} of {len(point.workers)}",
         cpu_list(worker.cpus),
         masks,
         "" if worker.threads_observed is None else str(worker.threads_observed),

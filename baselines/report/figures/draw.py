@@ -57,11 +57,7 @@ STYLE: Final[dict[str, Any]] = {
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Within it panels can be drawn.
-
-    Raises:
-        RunFileError: matplotlib is not installed.
-    """
+    """Within it panels can be drawn; RunFileError where matplotlib is not installed."""
     try:
         import matplotlib
     except ImportError as error:
@@ -72,12 +68,7 @@ def drawing() -> Iterator[None]:
 
 
 def draw(panel: Panel, name: str) -> str:
-    """The SVG element of a panel.
-
-    Args:
-        panel: what to draw.
-        name: unique on the page.
-    """
+    """The SVG element of a panel; `name` is unique on the page."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

@@ -22,15 +22,7 @@ _NUMBER: Final = re.compile(r"-?\d+\.\d{2,}")
 
 
 def for_page(text: str, *, name: str, title: str, words: str, colours: Mapping[str, str]) -> str:
-    """An `svg` element that needs nothing else and disturbs nothing else.
-
-    Args:
-        text: matplotlib's file.
-        name: unique on the page.
-        title: of the drawing.
-        words: what it shows.
-        colours: by name of the page's colour, the one that replaces it in the file.
-    """
+    """An `svg` element that needs and disturbs nothing else; `text` is matplotlib's, `name` unique on the page."""
     root = ElementTree.fromstring(text)  # noqa: S314 - matplotlib wrote it a moment ago
     used = {found for element in root.iter() for found in _references(element)}
     by_hex = {hex_: f"var(--{colour})" for colour, hex_ in colours.items()}

@@ -47,11 +47,7 @@ class Drawn:
 
 
 def page(view: View) -> str:
-    """The text of report.html.
-
-    Raises:
-        RunFileError: a library that it needs is not installed.
-    """
+    """The text of report.html; RunFileError where a library that it needs is not installed."""
     import jinja2  # here, so that the other commands start without it
     from markupsafe import Markup
 
