@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fixtures.machine.cpu_tree import TopologyError
 from fixtures.machine.fingerprint import Fingerprint
-from fixtures.machine.topology import Topology, TopologyError
+from fixtures.machine.topology import Topology
 from tests import kernel_trees
 from tests.kernel_trees import write, write_cgroup_v2, write_sysfs
 

@@ -12,8 +12,8 @@ import pytest
 
 from fixtures.machine.__main__ import main
 from fixtures.machine.cgroup import cpu_quota
+from fixtures.machine.check import KEYS, Finding, Kernel, State, findings
 from fixtures.machine.topology import Topology
-from fixtures.machine.tuning import KEYS, Finding, Kernel, State, findings
 from tests import kernel_trees
 from tests.kernel_trees import C5_METAL, Machine, hyperthreaded, write, write_cgroup_v2, write_sysfs
 from tests.suite import REPOSITORY

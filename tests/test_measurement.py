@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fixtures.measurement.replay import ReplayClock, replay
-from fixtures.measurement.watch import wait_share
+from fixtures.measurement.watch import Watch, grown
 from fixtures.worker import rounds, warm_up
 from fixtures.worker.parity import ParityError, read_case, require_parity
 from fixtures.worker.rounds import iterations_for, latency_summary, percentile
@@ -222,6 +222,8 @@ def test_a_damaged_case_is_named(tmp_path) -> None:
 
 def test_time_that_threads_waited_for_a_cpu() -> None:
     """Of all threads, new ones included, over the window on all CPUs; unknown where the kernel does not tell."""
-    before, after = {1: 5.0, 2: 1.0}, {1: 5.5, 2: 1.0, 3: 0.1}
-    assert wait_share(before, after, window_s=1.0, cpus=2) == pytest.approx(0.3)
-    assert wait_share(None, None, window_s=1.0, cpus=2) is None
+    watch = Watch({1: (0, 1)})
+    watch.wall_s, watch.waited_s = 1.0, [grown({}, {1: 5.0, 2: 1.0}, {1: 5.5, 2: 1.0, 3: 0.1})]
+    assert watch.wait_share(0) == pytest.approx(0.3)
+    watch.waited_s = [None]
+    assert watch.wait_share(0) is None

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures.machine.steadiness import Ticks, cpu_ticks, frequency_mhz, others_share, steal_share, throttled_count
+from fixtures.machine.cgroup import throttled_count
+from fixtures.machine.steadiness import (
+    Ticks,
+    busy_by_cpu,
+    frequency_mhz,
+    others_share,
+    steal_share,
+    ticks_by_cpu,
+    ticks_of,
+)
 from tests.kernel_trees import write, write_cgroup_v1, write_cgroup_v2
 
 if TYPE_CHECKING:
@@ -29,14 +38,15 @@ class TestSteal:
         """Ticks are summed over these CPUs alone; guest time, being in user time, is not counted twice; idle is not busy."""
         write(tmp_path / "proc/stat", STAT)
 
-        assert cpu_ticks([0], root=tmp_path) == Ticks(busy=125, steal=50, total=1180)
-        assert cpu_ticks([0, 1], root=tmp_path) == Ticks(busy=125 + 244, steal=60, total=1180 + 2260)
+        by_cpu = ticks_by_cpu(root=tmp_path)
+        assert ticks_of([0], by_cpu) == by_cpu[0] == Ticks(busy=125, steal=50, total=1180)
+        assert ticks_of([0, 1, 0], by_cpu) == Ticks(busy=125 + 244, steal=60, total=1180 + 2260)
 
     def test_unknown_cpu(self, tmp_path: Path) -> None:
         """A CPU that is not online is an error that names it."""
         write(tmp_path / "proc/stat", STAT)
         with pytest.raises(ValueError, match=r"/proc/stat has no line for CPUs 2,4-5: they are not online"):
-            cpu_ticks([0, 2, 4, 5], root=tmp_path)
+            ticks_of([0, 2, 4, 5], ticks_by_cpu(root=tmp_path))
 
     @pytest.mark.parametrize(
         ("before", "after", "share"),
@@ -52,29 +62,33 @@ class TestSteal:
     )
     def test_share(self, before: tuple[int, int], after: tuple[int, int], share: float) -> None:
         """The share is between 0 and 1 whatever the counters do."""
-        ticks = [Ticks(busy=0, steal=steal, total=total) for steal, total in (before, after)]
-        assert steal_share(*ticks) == share
+        then, now = (Ticks(steal=steal, total=total) for steal, total in (before, after))
+        assert steal_share(now - then) == share
 
     def test_others(self) -> None:
         """What the CPUs worked beyond the process's own time is others'; too few ticks tell nothing."""
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
-        before = Ticks(busy=100, steal=0, total=1000)
-        after = Ticks(busy=250, steal=0, total=1200)
-        assert others_share(before, after, own_s=100 * tick_s) == pytest.approx(0.25)
-        assert others_share(before, after, own_s=151 * tick_s) == 0.0
-        assert others_share(before, Ticks(busy=109, steal=0, total=1009), own_s=0.0) is None
+        ticks = Ticks(busy=250, total=1200) - Ticks(busy=100, total=1000)
+        assert others_share(ticks, own_s=100 * tick_s) == pytest.approx(0.25)
+        assert others_share(ticks, own_s=151 * tick_s) == 0.0
+        assert others_share(Ticks(busy=9, total=9), own_s=0.0) is None
+
+    def test_busy(self) -> None:
+        """Each CPU's own share, by its number as text; one that has too few ticks leaves all unknown."""
+        by_cpu = {0: Ticks(busy=25, total=100), 3: Ticks(busy=100, total=100)}
+        assert busy_by_cpu(by_cpu) == {"0": 0.25, "3": 1.0}
+        assert busy_by_cpu({**by_cpu, 1: Ticks(busy=1, total=9)}) is None
 
     def test_this_machine(self) -> None:
         """Time passes on the CPUs of this process, and what is stolen is a share of it."""
         cpus = os.sched_getaffinity(0)
-        before = cpu_ticks(cpus)
+        before = ticks_of(cpus, ticks_by_cpu())
         deadline = time.monotonic() + 10
-        while cpu_ticks(cpus).total <= before.total and time.monotonic() < deadline:
+        while not (passed := ticks_of(cpus, ticks_by_cpu()) - before).total and time.monotonic() < deadline:
             time.sleep(0.02)
-        after = cpu_ticks(cpus)
 
-        assert after.total > before.total
-        assert 0.0 <= steal_share(before, after) <= 1.0
+        assert passed.total > 0
+        assert 0.0 <= steal_share(passed) <= 1.0
 
 
 class TestFrequency:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fixtures.machine.cgroup import cpu_quota
 from fixtures.machine.cpu_list import format_cpu_list, parse_cpu_list
-from fixtures.machine.topology import Topology, TopologyError
+from fixtures.machine.cpu_tree import TopologyError
+from fixtures.machine.topology import Topology
 from tests import kernel_trees
 from tests.kernel_trees import write, write_cgroup_v1, write_cgroup_v2, write_sysfs
 

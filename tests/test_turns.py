@@ -11,9 +11,9 @@ import pytest
 from fixtures.machine.cgroup import memory_room
 from fixtures.machine.room import available_bytes, gib, peak_bytes_of
 from fixtures.machine.topology import Topology
-from fixtures.measurement import turns as turns_module
-from fixtures.measurement.benchmarking import can_be_held
+from fixtures.measurement import slices
 from fixtures.measurement.effort import Effort
+from fixtures.measurement.record import can_be_held
 from fixtures.measurement.turns import (
     LEAST_ROUNDS,
     MOST,
@@ -99,20 +99,20 @@ def answer(durations_s: list[float], *, start_s: float = 0.0, iterations: int = 
     return {**words, "lead_in_s": 0.5, "threads_held": 2}
 
 
-def window(*rounds: list[float]) -> Window:
-    """Of so many instances, all their rounds in it."""
+def part(answers: list[dict[str, Any]], *rounds: list[float]) -> slices.Slice:
+    """The answers of so many instances, and all their rounds in one window."""
     counted = tuple(CountedRounds(durations_s=tuple(durations), wall_s=sum(durations)) for durations in rounds)
-    return Window(rounds=counted, overlap=1.0)
+    return slices.Slice(answers=answers, window=Window(rounds=counted, overlap=1.0))
 
 
 def test_what_a_turn_gives() -> None:
     """The median of a forward pass; of several instances what a sample takes, their rates added up. A lead-in costs time."""
-    alone = turn_of([answer([1.0, 2.0, 3.0], iterations=2)], window([1.0, 2.0, 3.0]), batch_size=4)
+    alone = turn_of(part([answer([1.0, 2.0, 3.0], iterations=2)], [1.0, 2.0, 3.0]), batch_size=4)
     assert alone.cost_s == pytest.approx(1.0)
     assert alone.rounds == 3
     assert alone.counted_s == pytest.approx(6.0)
     assert alone.wall_s == pytest.approx(6.5)
-    two = turn_of([answer([1.0, 1.0]), answer([2.0, 2.0, 2.0])], window([1.0, 1.0], [2.0, 2.0, 2.0]), batch_size=4)
+    two = turn_of(part([answer([1.0, 1.0]), answer([2.0, 2.0, 2.0])], [1.0, 1.0], [2.0, 2.0, 2.0]), batch_size=4)
     assert two.cost_s == pytest.approx(1 / (4 / 1.0 + 4 / 2.0))
     assert two.rounds == 5
     assert two.threads_held == 4
@@ -135,7 +135,7 @@ def test_a_turn_of_instances_that_did_not_run_beside_each_other(monkeypatch: pyt
         start_s = requests[0]["start_at_s"]
         return [answer([0.1] * 20, start_s=start_s), answer([0.1] * 20, start_s=start_s + late_s)]
 
-    monkeypatch.setattr(turns_module, "asked", answers)
+    monkeypatch.setattr(slices, "asked", answers)
     plan = Plan.of(effort(), 0.1, hold=True)
     topology = Topology(
         sockets=1, numa_nodes={0: (0, 1, 2, 3)}, cores=((0, 1), (2, 3)), usable_cpus=(0, 1, 2, 3), cpu_quota=None

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from fixtures.machine.steadiness import ticks_of
 from fixtures.machine.topology import Topology
 from fixtures.measurement.watch import Watch, grown
 
@@ -23,7 +24,7 @@ def work(seconds: float) -> float:
 
 def test_only_stretches_are_counted() -> None:
     """Two of them are added, and the work between them is not."""
-    watch = Watch([os.getpid()], CPUS)
+    watch = Watch({os.getpid(): CPUS})
     done_s = 0.0
     with watch.stretch():
         done_s += work(0.1)
@@ -33,13 +34,13 @@ def test_only_stretches_are_counted() -> None:
     assert done_s <= watch.cpu_time_s < done_s + between_s / 2
     assert watch.test_process_s == pytest.approx(watch.cpu_time_s, abs=0.05)
     assert watch.threads_observed(0) == 1
-    assert watch.ticks.total == pytest.approx(100 * watch.wall_s * len(CPUS), abs=10)
+    assert ticks_of(CPUS, watch.by_cpu).total == pytest.approx(100 * watch.wall_s * len(CPUS), abs=10)
     assert set(watch.by_cpu) >= set(CPUS)
 
 
 def test_a_stretch_that_fails_adds_nothing() -> None:
     """Its rounds are not counted either."""
-    watch = Watch([os.getpid()], CPUS)
+    watch = Watch({os.getpid(): CPUS})
 
     def fails() -> None:
         with watch.stretch():
@@ -48,7 +49,7 @@ def test_a_stretch_that_fails_adds_nothing() -> None:
 
     with pytest.raises(RuntimeError, match="a worker failed"):
         fails()
-    assert (watch.wall_s, watch.cpu_time_s, watch.ticks.total) == (0.0, 0.0, 0)
+    assert (watch.wall_s, watch.cpu_time_s, watch.by_cpu) == (0.0, 0.0, {})
 
 
 def test_threads_that_come_and_go() -> None:
