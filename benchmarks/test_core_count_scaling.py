@@ -4,7 +4,7 @@
 """
 
 from fixtures.asked.configuration import Deployment
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.conditions.measure import Measure
 
 

@@ -6,7 +6,7 @@ window.
 """
 
 from fixtures.asked.configuration import Deployment
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.conditions.measure import Measure
 
 

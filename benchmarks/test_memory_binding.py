@@ -10,7 +10,7 @@ after measuring, and a benchmark whose memory is elsewhere fails. fixtures/machi
 """
 
 from fixtures.asked.configuration import Deployment
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.conditions.measure import Measure
 
 

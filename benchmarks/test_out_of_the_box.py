@@ -4,7 +4,7 @@ The study's first figure: latency by backend, batch size and sequence length on 
 """
 
 from fixtures.asked.configuration import Deployment
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.conditions.measure import Measure
 
 

@@ -6,7 +6,7 @@ the error and the cosine are in `parity`, and the format that is in force is rea
 """
 
 from fixtures.asked.configuration import Deployment
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.conditions.measure import Measure
 
 

@@ -6,7 +6,7 @@ usable sibling, one NUMA node first, so that the same cores serve both sides. `-
 """
 
 from fixtures.asked.configuration import Deployment
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.conditions.measure import Measure
 
 

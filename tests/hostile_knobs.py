@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fixtures.asked import matrix
+from fixtures.asked.presets import PRESETS
 from fixtures.tuning.libraries import ALLOCATORS
 
-matrix.PRESETS["quick"] = replace(matrix.PRESETS["quick"], knobs=None)
+PRESETS["quick"] = replace(PRESETS["quick"], knobs=None)
 ALLOCATORS["jemalloc"] = replace(ALLOCATORS["jemalloc"], soname="libm.so.6")  # type: ignore[index]
 ALLOCATORS["tcmalloc"] = replace(ALLOCATORS["tcmalloc"], soname="libnot-there.so.9")  # type: ignore[index]

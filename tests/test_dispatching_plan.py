@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixtures.asked.dispatch_plan import Plan, PlanError, PoolShare
 from fixtures.asked.dispatch_pools import POLICIES, handed_out, placed, sizes_of, why_not
-from fixtures.asked.matrix import PRESETS, study_plan
+from fixtures.asked.presets import PRESETS, study_plan
 from fixtures.machine.topology import Topology
 
 PLANS = st.lists(st.integers(1, 100), min_size=1, max_size=6).map(

@@ -8,7 +8,9 @@ import pytest
 
 from fixtures.asked import matrix
 from fixtures.asked.layouts import layouts_of
-from fixtures.asked.matrix import PRESETS, QUESTIONS, Axes, Benchmark, Layout, ProblemSize
+from fixtures.asked.matrix import QUESTIONS, Axes, Benchmark, Layout
+from fixtures.asked.presets import PRESETS
+from fixtures.asked.problem_size import ProblemSize, grid
 from fixtures.machine.memory import NodeMemory
 from fixtures.machine.topology import Topology
 
@@ -102,7 +104,7 @@ def test_an_impossible_benchmark_keeps_its_place_and_says_why() -> None:
 
 def test_instances_share_the_samples() -> None:
     """What cannot be shared equally is a skip with its numbers."""
-    chosen = axes(instances=(1, 2, 4), shared_problem_sizes=matrix.grid([6, 8], [32]))
+    chosen = axes(instances=(1, 2, 4), shared_problem_sizes=grid([6, 8], [32]))
     reasons = {one.id: one.skip for one in expanded("instance_scaling", chosen) if one.backend == "onnxruntime"}
     assert reasons == {
         "onnxruntime-fp32-instances1-batch6-seq32": None,

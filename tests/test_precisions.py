@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.asked.matrix import PRESETS, QUESTIONS, Question, precisions_of
+from fixtures.asked.matrix import QUESTIONS, Question, precisions_of
 from fixtures.asked.precisions import has_path, why_not_precision
+from fixtures.asked.presets import PRESETS
 from fixtures.backends.interface import PRECISIONS
 from fixtures.backends.registry import BACKENDS, backend_class
 from tests.suite import SHORT, Suite

@@ -15,7 +15,7 @@ import pytest
 
 from baselines.__main__ import main
 from baselines.files.run_folder import RunFileError, assemble, newest_run, read_journal, recover, write_run
-from fixtures.asked.matrix import ProblemSize
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.run import progress
 from fixtures.run.journal import Journal, JournalError, new_run_folder
 from fixtures.run.lock import CpusBusy, lock_path, locked_cpus

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from fixtures.asked.matrix import PRESETS
+from fixtures.asked.presets import PRESETS
 from fixtures.backends.registry import backend_class
 from fixtures.machine.topology import Topology
 from tests.last_words import FRAMEWORKS

@@ -17,7 +17,9 @@ from baselines.deploying.tuning_variables import KNOBS as RECOMMENDED_KNOBS
 from baselines.deploying.tuning_variables import tuning_in_code, tuning_variables
 from fixtures.asked import matrix
 from fixtures.asked.configuration import Configuration
-from fixtures.asked.matrix import PRESETS, QUESTIONS
+from fixtures.asked.matrix import QUESTIONS
+from fixtures.asked.presets import PRESETS
+from fixtures.asked.problem_size import grid
 from fixtures.asked.tuning_layouts import glibc_version, tuning_layouts, why_not, why_not_huge_pages, why_not_isa
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
@@ -111,7 +113,7 @@ class TestWhatIsCompared:
         )
         assert quick < nightly
         assert default < nightly
-        assert {one.problem_size for one in self.expanded("default")} == set(matrix.grid([1], [128]))
+        assert {one.problem_size for one in self.expanded("default")} == set(grid([1], [128]))
         assert {(knob, setting) for _, knob, setting in nightly} == {("none", DEFAULT), *SETTINGS}
 
     def test_presets_name_settings_that_exist(self) -> None:
