@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-import fixtures.run.session
+import fixtures.run.start
 
-fixtures.run.session.available_bytes = lambda: 2**20  # type: ignore[assignment]
+fixtures.run.start.available_bytes = lambda: 2**20  # type: ignore[assignment]

@@ -26,7 +26,7 @@ from baselines.files.result import KERNEL_PARTS, KernelTimes
 from baselines.files.run_folder import RunFileError
 from baselines.judging.judgement import Verdict
 from baselines.report.view import view_of
-from fixtures.gate.stored import Gate
+from fixtures.gate.stored_verdicts import StoredVerdicts
 from fixtures.instance.handle import InstanceFailure
 from fixtures.machine.topology import Topology
 from fixtures.measurement.effort import MOST_SLICES
@@ -231,7 +231,7 @@ class TestGate:
     def test_fresh_launches_are_ratios_too(self, tmp_path: Path) -> None:
         """A suspect and its fresh launches are divided by the kernel of their own launch."""
         name = benchmark(ONE)["fullname"]
-        gate = Gate(accepted=self.accepted(tmp_path), selected=[name])
+        gate = StoredVerdicts(accepted=self.accepted(tmp_path), selected=[name])
         slow = with_kernel(ONE, 0.018, 0.0105)
         judgement = gate.judge(slow, None, lambda: [slow, slow])
         assert (judgement.verdict, judgement.reference_kernel) == (Verdict.REGRESSED, "gemm")
@@ -240,7 +240,7 @@ class TestGate:
 
     def test_fresh_launches_without_it_turn_nothing_red(self, tmp_path: Path) -> None:
         """They cannot be put beside ratios."""
-        gate = Gate(accepted=self.accepted(tmp_path), selected=[benchmark(ONE)["fullname"]])
+        gate = StoredVerdicts(accepted=self.accepted(tmp_path), selected=[benchmark(ONE)["fullname"]])
         slow = with_kernel(ONE, 0.018, 0.0105)
         judgement = gate.judge(slow, None, lambda: [benchmark(ONE, 0.018)])
         assert judgement.verdict is Verdict.INCONCLUSIVE
