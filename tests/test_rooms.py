@@ -1,7 +1,9 @@
-"""The contracts of import-linter in pyproject.toml: each fails when it is broken by hand, in a copy of the tree."""
+"""The contracts of import-linter in pyproject.toml, each seen to fail in a copy of the tree; and who says where it runs."""
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -79,3 +81,35 @@ def test_a_breach_is_found(tree: Path, contract: str) -> None:
         assert contract in broken_in(tree)
     finally:
         path.write_text(before)
+
+
+ELSEWHERE = {"worker": "a worker", "dispatcher": "the dispatcher", "model": "the preparation"}
+"""The rooms with a process of their own, and what a docstring calls it."""
+
+
+def runs_in(module: Path) -> str:
+    """The processes that a module's docstring names; empty where it names none: the test process."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    found = re.search(r"[Rr]uns in ([^.;:]+)", " ".join(docstring.split()))
+    return found[1] if found else ""
+
+
+def imported_by(modules: set[Path]) -> set[Path]:
+    """The modules of fixtures/ that these import, at the top or in a function."""
+    nodes = (node for module in modules for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fixtures")]
+    names = {name for node in froms for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names))}
+    paths = {REPOSITORY / str(name).replace(".", "/") for name in names}
+    return {one for path in paths for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()}
+
+
+@pytest.mark.parametrize(("room", "process"), ELSEWHERE.items(), ids=ELSEWHERE)
+def test_what_runs_elsewhere_says_so(room: str, process: str) -> None:
+    """Every module that a process other than the test process imports names that process in its docstring."""
+    rooms = REPOSITORY / "fixtures"
+    loaded = {rooms / room / "__main__.py", *((rooms / "backends").glob("*.py") if room == "worker" else ())}
+    while more := imported_by(loaded) - loaded:
+        loaded |= more
+    silent = [str(one) for one in loaded if process not in (said := runs_in(one)) and "every process" not in said]
+    assert sorted(silent) == []
+    assert [one.name for one in (rooms / room).glob("*.py") if not runs_in(one)] == []
