@@ -265,7 +265,7 @@ def test_a_suspect_that_fails_when_measured_again(gated: Gated) -> None:
     gated.accept(lambda content: another(content, name, backend="starts_once", backend_file_sha256=card), slower=0.2)
     ended = gated("--backends=starts_once", "--sequence-lengths=32", hostile=True)
     assert ended.code == 1
-    assert "it measured slow, and failed when it was measured again" in ended.text
+    assert "it measured slow, and failed when it was re-measured" in ended.text
     assert "this model starts only once" in ended.text
 
 
@@ -285,7 +285,7 @@ def test_disturbed_launches_convict_nobody(gated: Gated) -> None:
     assert min(benchmark["extra_info"][share] for share in ("wait_share", "others_share")) > OTHERS_SHARE_LIMIT
     assert ended.code == 0
     assert verdicts_of(ended) == {ONE: "inconclusive"}
-    assert "measured again, but other processes kept " in ended.text
+    assert "re-measured, but other processes kept " in ended.text
 
 
 def test_nothing_convicts_without_fresh_launches(gated: Gated) -> None:

@@ -1,4 +1,4 @@
-"""`python -m fixtures.machine --check`: what stands against measuring, on recorded kernels, and the page about it."""
+"""`python -m fixtures.machine --check`: what is wrong with a machine, on recorded kernels, and the page about it."""
 
 from __future__ import annotations
 
