@@ -14,7 +14,7 @@ it could take is `dispatching.sustained`, the highest rate that keeps the tail u
 
 from fixtures.asked.configuration import Deployment
 from fixtures.conditions.measure import Measure
-from fixtures.dispatching.stream import Stream
+from fixtures.dispatching.load import Stream
 
 
 def test_smart_dispatching(service: Deployment, stream: Stream, measure: Measure) -> None:

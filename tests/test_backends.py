@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixtures.asked.matrix import PLAIN_BACKENDS
 from fixtures.asked.precisions import why_not_precision
+from fixtures.asked.presets import PLAIN_BACKENDS
 from fixtures.backends.loading import load_backend_class
 from fixtures.backends.registry import BACKENDS, backend_class, card_file
 from fixtures.machine.fingerprint import isa_flags
