@@ -269,7 +269,7 @@ def test_a_suspect_that_fails_when_measured_again(gated: Gated) -> None:
     assert "this model starts only once" in ended.text
 
 
-def test_disturbed_launches_convict_nobody(gated: Gated) -> None:
+def test_disturbed_launches_turn_nothing_red(gated: Gated) -> None:
     """When another process runs on the same CPU the kernel says so, and a suspect stays inconclusive with that reason."""
     gated.accept(slower=0.2)
     (cpu,) = Topology.of_this_process().pick_cpus(1)
@@ -288,7 +288,7 @@ def test_disturbed_launches_convict_nobody(gated: Gated) -> None:
     assert "re-measured, but other processes kept " in ended.text
 
 
-def test_nothing_convicts_without_fresh_launches(gated: Gated) -> None:
+def test_nothing_turns_red_without_fresh_launches(gated: Gated) -> None:
     """--confirm 0 leaves a suspect inconclusive, and green."""
     gated.accept(slower=0.2)
     ended = gated("--confirm=0", "--sequence-lengths=32")
