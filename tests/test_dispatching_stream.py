@@ -71,7 +71,7 @@ def test_latencies_of_a_tiny_schedule_by_hand() -> None:
     assert over.latencies_s == [2.0, 3.0, 4.5, 2.0]
     assert figures.throughput_per_s(over) == 4 / 10
     (pool,) = figures.pools_of(over, [0], span_s=9.0)
-    assert pool.utilisation == pytest.approx(8 / 9)
+    assert pool["utilisation"] == pytest.approx(8 / 9)
     assert figures.handovers_s(over) == [0.0] * 4
 
 
