@@ -254,12 +254,12 @@ def test_a_killed_build_is_never_used(command_environment: dict[str, str], monke
     folder = cache.root() / "checkpoints"
     command = [sys.executable, "-m", "fixtures.model", "--model", "bert-tiny", "--no-onnx"]
     builder = subprocess.Popen(command, cwd=REPOSITORY, env=command_environment, stderr=subprocess.DEVNULL)
-    wait_until(lambda: any(folder.glob(".building-*/checkpoint")))
+    wait_until(lambda: any(folder.glob(".building-*/finished")))
     builder.kill()
     builder.wait()
     remains = list(folder.iterdir())
     assert [path.name.startswith(".building-") for path in remains] == [True]
-    (remains[0] / "checkpoint" / "config.json").write_text("{}")
+    (remains[0] / "finished" / "config.json").write_text("{}")
     built = checkpoint.find_or_build("bert-tiny")
     assert list(folder.iterdir()) == [built]
 

@@ -88,9 +88,9 @@ ELSEWHERE = {"worker": "a worker", "dispatcher": "the dispatcher", "model": "the
 
 
 def runs_in(module: Path) -> str:
-    """The processes that a module's docstring names; empty where it names none: the test process."""
+    """The processes that a module's docstring names; empty where it names none: the test process. (One file is frozen.)"""
     docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
-    found = re.search(r"[Rr]uns in ([^.;:]+)", " ".join(docstring.split()))
+    found = re.search(r"(?:[Rr]uns in|timed inside) ([^.;:]+)", " ".join(docstring.split()))
     return found[1] if found else ""
 
 
