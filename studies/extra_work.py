@@ -24,7 +24,6 @@ import numpy as np
 from fixtures.backends.interface import Backend, Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.backends.pytorch import PyTorch
-from fixtures.backends.registry import BACKENDS
 from fixtures.backends.tensorflow_xla import TensorFlowXla
 
 PLAN: Final = "STUDY_EXTRA_WORK"
@@ -168,6 +167,8 @@ class SlowedTensorFlowXla(ExtraWork, TensorFlowXla):
 SLOWED = (SlowedOnnxRuntime, SlowedPyTorch, SlowedTensorFlowXla)
 
 
-def pytest_configure() -> None:
-    """As a plugin (`-p studies.extra_work`): the cards take the places of those whose names they have."""
+def pytest_addoption() -> None:
+    """Puts them in the place of the real ones: pytest calls it first of all, and only where this is its plugin."""
+    from fixtures.backends.registry import BACKENDS
+
     BACKENDS.update({backend.name: f"{__name__}:{backend.__name__}" for backend in SLOWED})

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from fixtures.backends.loading import load_backend_class
+from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.model.checkpoint import count_parameters, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from fixtures.worker.parity import read_case, require_parity
-from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER, WIDER, WORK
+from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER, WIDER, WORK, pytest_addoption
 from studies.wider_model import parse_units, prepare_wider, widen
 from tests.suite import REPOSITORY
 
@@ -98,6 +99,16 @@ def test_workers_are_told_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CHANGE, EAGER_ATTENTION)
     for backend in SLOWED:
         assert backend.environment(1) == {**backend.__bases__[1].environment(1), CHANGE: EAGER_ATTENTION}
+
+
+def test_only_as_a_plugin_they_are_in_the_place_of_the_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports them, as a worker does, or a study that measures the real ones, has the real ones."""
+    real = dict(BACKENDS)
+    assert not any("Slowed" in place for place in real.values())
+    for name, place in real.items():
+        monkeypatch.setitem(BACKENDS, name, place)
+    pytest_addoption()
+    assert {name for name in real if backend_class(name) in SLOWED} == {one.name for one in SLOWED}
 
 
 def test_what_cannot_be_made_wider(prepared: PreparedModel, tmp_path: Path) -> None:
