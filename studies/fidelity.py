@@ -33,7 +33,7 @@ from fixtures.machine.affinity import granted
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel, parse_problem_sizes, prepare_in_subprocess
-from fixtures.process.environment import REPOSITORY, shell_environment
+from fixtures.process.environment import REPOSITORY, environment_of
 from studies.loop import row, table
 
 SIZE: Final = "1x32"
@@ -90,7 +90,7 @@ def bare_loop(backend: str, threads: int, model: PreparedModel) -> Iterator[Side
     process = subprocess.Popen(
         [sys.executable, "-m", "studies.bare_loop", *map(str, words)],
         cwd=REPOSITORY,
-        env={**shell_environment(), **card.environment(threads)},
+        env={**environment_of(), **card.environment(threads)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -130,6 +130,27 @@ def stderr_of(pid: int) -> str:
         return ""
 
 
+def environments(session: subprocess.Popen[str]) -> dict[str, list[dict[str, str]]]:
+    """Until a session ends: the environment of every process that it starts, by `-m` module and the name of its stderr."""
+    seen: dict[int, tuple[str, dict[str, str]]] = {}
+    while session.poll() is None:
+        for pid in {child for child, parent in parents() if parent == session.pid} - seen.keys():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # before it is exec'd, those of the session
+                given = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+            except OSError:
+                continue
+            module = words[words.index("-m") + 1] if "-m" in words else ""
+            if module.startswith("fixtures.") and given != [""]:
+                label = f"{module} {Path(stderr_of(pid)).name.partition('.')[0]}"
+                seen[pid] = (label, dict(pair.split("=", 1) for pair in given))
+        time.sleep(0.01)
+    found: dict[str, list[dict[str, str]]] = {}
+    for label, environment in seen.values():
+        found.setdefault(label, []).append(environment)
+    return found
+
+
 def cpu_time_s(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

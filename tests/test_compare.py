@@ -81,6 +81,20 @@ def test_nothing_to_compare_is_no_pass(checkout: Checkout) -> None:
     assert "configuration.cpus" in other.out
 
 
+def test_what_was_let_through_from_the_shell_is_another_benchmark(checkout: Checkout) -> None:
+    """With --pass-env it is no longer the accepted one, and the report says so; red, it is measured again with the same."""
+    passed = {"configuration": {"passed_env": {"MKL_CBWR": "COMPATIBLE"}}}
+    other = checkout.baselines("compare", checkout.run(benchmark(ONE, 0.01, **passed), started_day=31))
+    assert other.code == 2
+    assert 'configuration.passed_env {"MKL_CBWR": "COMPATIBLE"} added' in other.out
+    before = [checkout.run(benchmark(ONE, 0.01, **passed), started_day=day) for day in range(41, 46)]
+    slow = checkout.run(benchmark(ONE, 0.03, **passed), started_day=50)
+    red = checkout.baselines("compare", slow, *before)
+    assert red.code == 1
+    assert "measured with MKL_CBWR=COMPATIBLE, let through from the shell (--pass-env)" in red.out
+    assert "--benchmark-only --model bert-tiny --pass-env=MKL_CBWR" in red.out
+
+
 def test_strict_does_not_take_cannot_tell_for_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Against a single accepted run, 8 % slower is inconclusive: 0, and 2 under --strict."""
     checkout = Checkout(tmp_path / "checkout", capsys)

@@ -245,6 +245,30 @@ def test_launch_pairs_of_a_confirmation(
     assert [word for word in commands[0] if "backend-file" in word] == ["--backend-file=/their own/serving.py"]
 
 
+def test_what_was_let_through_is_let_through_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, confirming: Confirming
+) -> None:
+    """A run with --pass-env is confirmed with it; where the variable has another value here, that is refused."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess([], 4)
+
+    passed = benchmark(ONE, configuration={"passed_env": {"MKL_CBWR": "AVX2"}})
+    red = read_run(confirming.checkout.run(passed, started_day=9) / "run.json")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("MKL_CBWR", "SSE4_2")
+    with pytest.raises(RunFileError, match=r"it was measured with MKL_CBWR=AVX2, .* export MKL_CBWR=AVX2"):
+        MEASURED_IN_A_DUET([NAME], red, python="/no/python", extra=(), checkout=tmp_path)
+    assert commands == []
+    monkeypatch.setenv("MKL_CBWR", "AVX2")
+    with pytest.raises(RunFileError, match="left no result"):
+        MEASURED_IN_A_DUET([NAME], red, python="/no/python", extra=(), checkout=tmp_path)
+    (command,) = commands
+    assert "--pass-env=MKL_CBWR" in command
+
+
 @pytest.fixture
 def checkout_run(confirming: Confirming) -> Any:
     """A run as it is read, with two cards from outside the checkout."""

@@ -1,9 +1,13 @@
-"""The environment of an accepted run as requirements, and what an interpreter says of itself."""
+"""The environment of an accepted run as requirements, what an interpreter says of itself, and what passes from a shell."""
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,13 @@ from baselines.__main__ import main
 from baselines.commands.environment import requirements
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
+from fixtures.asked.configuration import Configuration, Deployment
+from fixtures.asked.passed_env import passed_env
 from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
-from fixtures.process.environment import environment_of
+from fixtures.process.environment import PASSING, dropped, environment_of, passes
+from fixtures.run.terminal import variables_text
 from fixtures.worker.installed import environment
 from tests.builders import Checkout, benchmark, run_folder
 
@@ -128,8 +135,99 @@ def test_an_interpreter_that_cannot_serve(tmp_path: Path, answer: str, words: st
         reference_of(str(python))
 
 
+def test_what_passes_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finds programs, packages, models and certificates, each with its reason; nothing else, known or not."""
+    passing = {
+        *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "PYTHONPATH"),
+        *("HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_ENDPOINT", "https_proxy", "NO_PROXY", "SSL_CERT_FILE"),
+    }
+    others = {
+        *("OMP_NUM_THREADS", "OMP_PROC_BIND", "KMP_AFFINITY", "GOMP_CPU_AFFINITY", "LD_PRELOAD", "OPENBLAS_CORETYPE"),
+        *("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONSTARTUP", "PYTHONSAFEPATH", "CXX", "LD_LIBRARY_PATH_64", "XPATH", "NEW"),
+    }
+    for name in passing | others:
+        monkeypatch.setenv(name, "set")
+    given = environment_of()
+    assert {name for name in passing | others if name in given} == passing
+    assert all(passes(name) for name in given)
+    assert all(PASSING.values())
+    assert not any(pattern.startswith("*") for patterns in PASSING for pattern in patterns)
+
+
+def test_what_looks_like_speed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted, long values cut; neither what is about something else, nor the value of what may be a secret."""
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "ORT_HTTP_PASSWORD": "hunter2",
+        "TF_VAR_DATABASE": "hunter2",
+        "TF_CLI_CONFIG_FILE": "/root",
+        "LD_SDK_KEY": "hunter2",
+        "XLA_FLAGS": "x" * 200,
+        "MKL_CBWR": "a\nb",
+        "TORCH_LOGS": "+dynamo",
+        "OMP_NUM_THREADS": "7",
+        "LD_PRELOAD": "",
+        "PATH": "/bin",
+        "PYTHON_VERSION": "3.11",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": "/ours",
+        "HF_TOKEN": "hunter2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert variables_text(dropped()) == (
+        f"LD_PRELOAD= MKL_CBWR=a\\nb OMP_NUM_THREADS=7 ORT_HTTP_PASSWORD (set) TORCH_LOGS=+dynamo XLA_FLAGS={'x' * 40}..."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("MKL_CBWR=AVX2", "it is no name of a variable. Set the value in the shell"),
+        ("", "it is no name of a variable"),
+        ("PATH", "it reaches every worker anyway. Leave it out"),
+        ("HF_HUB_OFFLINE", "it reaches every worker anyway. Leave it out"),
+        ("OMP_NUM_THREADS", r"the thread count \(--threads\) sets it. Leave it out"),
+        ("LD_PRELOAD", "a knob of runtime tuning sets it. Leave it out"),
+        ("KERAS_BACKEND", "backend tensorflow.* sets it. Leave it out"),
+        ("TORCHINDUCTOR_CACHE_DIR", "backend torch_compile.* sets it. Leave it out"),
+        ("NOBODY_SET_THIS", "it is not set here. Set it, export NOBODY_SET_THIS=..., or leave it out"),
+    ],
+)
+def test_what_cannot_be_let_through(name: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with why and what to do; whether it is set or not."""
+    monkeypatch.delenv("NOBODY_SET_THIS", raising=False)
+    with pytest.raises(pytest.UsageError, match=f"--pass-env {re.escape(name)}: {reason}"):
+        passed_env([name])
+
+
+def test_what_is_let_through_is_part_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name and value, once; where nothing is let through, a configuration says nothing of it."""
+    monkeypatch.setenv("MKL_CBWR", "AVX2")
+    monkeypatch.setenv("HOMEMADE", "")
+    passed = passed_env(["MKL_CBWR", "HOMEMADE", "MKL_CBWR"])
+    assert passed == (("HOMEMADE", ""), ("MKL_CBWR", "AVX2"))
+    plain = Configuration(backend="pytorch", precision="fp32", threads=1, cpus=(0,))
+    assert "passed_env" not in plain.as_json()
+    other = replace(plain, passed_env=passed)
+    assert other.as_json() == {**plain.as_json(), "passed_env": {"HOMEMADE": "", "MKL_CBWR": "AVX2"}}
+    assert Deployment(configurations=(other,)) != Deployment(configurations=(plain,))
+
+
+def test_a_reference_is_asked_with_what_is_let_through(tmp_path: Path) -> None:
+    """As the worker that it would run: some frameworks cannot be imported without a variable."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$MKL_CBWR" = AVX2 ] && exec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+    with pytest.raises(ReferenceRefused, match="gave no answer"):
+        reference_of(str(python))
+    reference = reference_of(str(python), (("MKL_CBWR", "AVX2"),))
+    assert reference.environment == environment()
+    assert reference.why_not("onnxruntime") is None
+
+
 def test_another_interpreter_gets_no_search_path_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """PYTHONPATH would give both sides the same packages, and compare an environment with itself."""
     monkeypatch.setenv("PYTHONPATH", "/ours")
-    assert environment_of(sys.executable)["PYTHONPATH"] == "/ours"
+    assert environment_of()["PYTHONPATH"] == "/ours"
     assert "PYTHONPATH" not in environment_of("/another/python")

@@ -14,7 +14,6 @@ import pytest
 
 from fixtures.instance.handle import Instance, InstanceFailure, RequestRefused, exit_text, tail_of
 from fixtures.machine.affinity import granted, thread_masks
-from fixtures.process.environment import CLEARED_VARIABLES
 from fixtures.worker.protocol import Lines, ProtocolError, decoded, send
 from tests.suite import REPOSITORY, is_instance, parents, wait_until
 
@@ -171,11 +170,6 @@ def test_nonsense_is_quoted(line: bytes) -> None:
     """What is no message is an error that shows its beginning."""
     with pytest.raises(ProtocolError):
         decoded(line)
-
-
-def test_the_dangerous_variables_are_cleared() -> None:
-    """Those that shrink a mask when a framework is imported are among them (pytorch issues 49971, 91989, 107366)."""
-    assert {"KMP_AFFINITY", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "OMP_NUM_THREADS", "LD_PRELOAD"} <= set(CLEARED_VARIABLES)
 
 
 def test_endings_in_words() -> None:

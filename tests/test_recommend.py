@@ -295,6 +295,11 @@ def test_a_thread_more_has_to_pay() -> None:
     [
         ({"backend": "pytorch", "threads": None}, [(0, 1)], ["python your_program.py"]),
         (
+            {"backend": "pytorch", "threads": None, "passed_env": {"MKL_CBWR": "AVX2", "A": "b c"}},
+            [(0, 1)],
+            ["MKL_CBWR=AVX2 A='b c' python your_program.py"],
+        ),
+        (
             {"backend": "tensorflow_xla", "threads": 4},
             [(0, 1, 2, 8)],
             [

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fixtures.machine.topology import Topology
+from fixtures.process.environment import passes
 from tests.hostile_backends import TWIN
 from tests.suite import (
     OUT_OF_THE_BOX,
@@ -22,6 +23,7 @@ from tests.suite import (
     Ended,
     Suite,
     cpu_time_s,
+    environments,
     instances_of,
     interrupt,
     orphans,
@@ -85,10 +87,20 @@ def test_an_environment_against_itself(suite: Suite) -> None:
 
 
 def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
-    """A real slowdown fails its test with numbers, interval, launch pairs, versions and the next command."""
+    """A real slowdown fails its test with numbers, interval, launch pairs, versions and the next command.
+
+    Both sides get the variable that is let through, and nothing else of the shell's.
+    """
     python = twin(suite.folder)
-    ended = suite(SCALING, *DUET, "--backends=slower_than_its_twin", f"--reference-python={python}", hostile=True)
+    arguments = ("--backends=slower_than_its_twin", f"--reference-python={python}", "--pass-env=MKL_CBWR")
+    session = suite.start(SCALING, *DUET, *arguments, hostile=True, MKL_CBWR="AVX2", MKL_DYNAMIC="TRUE", KMP_BLOCKTIME="0")
+    seen = environments(session)
+    ended = suite.end(session)
     assert ended.code == 1, ended.text
+    for side in ("slower_than_its_twin-fp32-threads1", "reference_slower_than_its_twin-fp32-threads1"):
+        for given in seen[f"fixtures.worker {side}"]:
+            assert given["MKL_CBWR"] == "AVX2"
+            assert {name for name in given if not passes(name)} <= {"MKL_CBWR", TWIN, "PWD"}, "what a shell sets itself"
     name = "slower_than_its_twin-fp32-threads1-batch1-seq32"
     duet = duet_of(ended, name)
     assert duet["verdict"] == "regressed"
@@ -99,7 +111,7 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     assert "(red above +" in message
     assert "4 launch pairs, in turns on the same CPUs" in ended.text
     card = f"--backend-file={REPOSITORY}/tests/hostile_backends.py"
-    assert f"--benchmark-only --model bert-tiny {card} --reference-python {python}" in ended.text
+    assert f"--benchmark-only --model bert-tiny {card} --pass-env=MKL_CBWR --reference-python {python}" in ended.text
     assert "slower on 1 of 1" in ended.text
     assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
 

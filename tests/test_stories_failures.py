@@ -154,6 +154,7 @@ def test_ctrl_c(suite: Suite) -> None:
         (["--sequence-lengths=1024"], ["bert-tiny has 512 positions, a sequence of 1024 does not fit"]),
         (["--precisions=fp23"], ["--precisions: 'fp23' is not known. Did you mean 'fp32'?"]),
         (["--preset=qick"], ["--preset: 'qick' is not known. Did you mean 'quick'?"]),
+        (["--pass-env=OMP_NUM_THREADS"], ["--pass-env OMP_NUM_THREADS: the thread count (--threads) sets it. Leave it out"]),
         (["--inputs=words"], ["--inputs: 'words' is not known. Possible: seeded, text"]),
         (["--model=bert-bse-cased"], ["bert-bse-cased", "bert-base-cased"]),
         (["--model=nobody/no-such-model"], ["nobody/no-such-model"]),

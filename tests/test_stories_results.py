@@ -10,9 +10,11 @@ import pytest
 from fixtures.asked.presets import PRESETS
 from fixtures.backends.registry import backend_class
 from fixtures.machine.topology import Topology
+from fixtures.process.environment import POOLS, passes
 from tests.last_words import FRAMEWORKS
-from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Suite
+from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Suite, environments
 
+DISPATCHING = "benchmarks/test_smart_dispatching.py"
 TOPOLOGY = Topology.of_this_process()
 EVERY_BACKEND = PRESETS["quick"].backends_of("out_of_the_box")
 
@@ -175,13 +177,88 @@ def test_ini_gives_way(suite: Suite) -> None:
     assert "4096 threads need 4096 physical cores" in skipped.text
 
 
-def test_shell_variables_do_not_reach_a_worker(suite: Suite) -> None:
-    """What would shrink a mask or size a pool behind our back is told and not passed on (pytorch issue 49971)."""
-    ended = suite(SCALING, *SHORT, "--backends=pytorch", "--threads=1", OMP_PROC_BIND="true", OMP_NUM_THREADS="7")
-    assert ended.code == 0
-    assert "not passed on to instances, which set their own: OMP_NUM_THREADS=7 OMP_PROC_BIND=true" in ended.text
-    (benchmark,) = ended.benchmarks.values()
-    assert benchmark["extra_info"]["per_instance"][0]["pool"]["intra_op"] == 1
+EXPORTED = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "BLIS_NUM_THREADS": "7",
+    "COVERAGE_PROCESS_START": "/nowhere/.coveragerc",
+    "COV_CORE_SOURCE": ".",
+    "CXX": "/bin/false",
+    "DNNL_PRIMITIVE_CACHE_CAPACITY": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
+    "GOMP_SPINCOUNT": "0",
+    "KERAS_BACKEND": "torch",
+    "KMP_AFFINITY": "compact",
+    "KMP_BLOCKTIME": "0",
+    "LD_BIND_NOW": "1",
+    "LRU_CACHE_CAPACITY": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1024",
+    "MALLOC_TOP_PAD_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "0",
+    "MKL_DYNAMIC": "TRUE",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "NUMBA_NUM_THREADS": "7",
+    "NUMEXPR_NUM_THREADS": "7",
+    "NUMPY_MADVISE_HUGEPAGE": "0",
+    "OMP_NUM_THREADS": "7",
+    "OMP_PLACES": "cores",
+    "OMP_PROC_BIND": "true",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "ORT_INTRA_OP_NUM_THREADS": "7",
+    "OV_CPU_LEGACY_ATTN": "1",
+    "PYTHONHASHSEED": "1",
+    "PYTHONMALLOC": "malloc",
+    "PYTORCH_JIT": "0",
+    "TBB_MALLOC_USE_HUGE_PAGES": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTRAOP_THREADS": "7",
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TORCHDYNAMO_DISABLE": "1",
+    "TORCHINDUCTOR_FREEZING": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+"""Variables that change speed, two more than forty; none of them disturbs pytest."""
+
+
+def test_shell_variables_do_not_reach_a_process(suite: Suite) -> None:
+    """None of the exported ones is in /proc/PID/environ; the header names them; --pass-env lets one through to workers."""
+    session = suite.start(
+        *(SCALING, DISPATCHING, *SHORT, "--backends=pytorch,onnxruntime", "--threads=1", "--benchmark-warmup=off"),
+        *("-k", "(core_count_scaling and pytorch) or (smart_dispatching and onnxruntime and one)", "--reference-kernel"),
+        *("--pass-env=MKL_CBWR", "--pass-env=MKL_CBWR"),
+        **EXPORTED,
+        MKL_CBWR="COMPATIBLE",
+    )
+    seen = environments(session)
+    ended = suite.end(session)
+    assert ended.code == 0, ended.text
+    named = " ".join(f"{name}={value}" for name, value in sorted(EXPORTED.items()))
+    header = next(line for line in ended.text.splitlines() if line.startswith("not passed on to workers"))
+    assert set(named.split()) <= set(header.split())
+    assert "MKL_CBWR" not in header
+    assert "passed on to workers, and part of the configuration (--pass-env): MKL_CBWR=COMPATIBLE" in ended.text
+    configured = {
+        "fixtures.worker pytorch-fp32-threads1": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE"},
+        f"fixtures.worker onnxruntime-fp32-threads{TOPOLOGY.usable_physical_cores}": {"MKL_CBWR": "COMPATIBLE"},
+        "fixtures.worker reference_kernel": dict.fromkeys(POOLS, "1"),
+        "fixtures.dispatcher dispatcher": {"OPENBLAS_NUM_THREADS": "1"},
+        "fixtures.model pipe:[": {},
+    }
+    for label, expected in configured.items():
+        (environment, *_) = next(given for found, given in seen.items() if found.startswith(label))
+        assert not EXPORTED.keys() & environment.keys() - expected.keys()
+        passed = {name: value for name, value in environment.items() if not passes(name)}
+        assert passed == expected, label
+        assert {name: environment[name] for name in ("PATH", "TMPDIR", "XDG_CACHE_HOME")} == {
+            name: suite.environment[name] for name in ("PATH", "TMPDIR", "XDG_CACHE_HOME")
+        }
+    assert len(seen) == len(configured)
+    for benchmark in ended.benchmarks.values():
+        assert benchmark["extra_info"]["configuration"]["passed_env"] == {"MKL_CBWR": "COMPATIBLE"}
 
 
 def test_a_backend_that_is_not_installed(suite: Suite) -> None:

@@ -82,6 +82,17 @@ def test_what_users_do_to_themselves(change: str, told: str, prepared: PreparedM
     assert done.stdout.split("\n")[-2:] == [told, ""], done.stderr
 
 
+def test_a_slowed_worker_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variables of its card, because none of a shell's reaches it; without them it is the real one."""
+    monkeypatch.delenv(CHANGE, raising=False)
+    for backend in SLOWED:
+        plain = backend.environment(2)
+        assert plain == backend.__mro__[2].environment(2)
+        with monkeypatch.context() as patch:
+            patch.setenv(CHANGE, THREAD_FEWER)
+            assert backend.environment(2) == {**plain, CHANGE: THREAD_FEWER}
+
+
 def test_a_single_thread_has_none_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be measured unchanged and recorded as changed."""
     monkeypatch.setenv(CHANGE, THREAD_FEWER)

@@ -24,7 +24,16 @@ from baselines.judging.wording import counted, duration_text, one_line, shown, t
 HELP = "the best configuration of every problem size of a run, what it promises and how to run it"
 _NAMED: Final = 3  # others that a line names
 _LINES: Final = 8  # command lines that are spelt out
-_KNOWN: Final = {"backend", "precision", "threads", "cpus", "memory_policy", "memory_nodes", "backend_file_sha256"}
+_KNOWN: Final = {
+    "backend",
+    "precision",
+    "threads",
+    "cpus",
+    "memory_policy",
+    "memory_nodes",
+    "backend_file_sha256",
+    "passed_env",
+}
 
 Cards = Mapping[str, Mapping[str, Any]]
 """What a run says of its backends, by name."""
@@ -77,7 +86,7 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.plan is not None:
         write_plan(made := plan_of(results, read.name), arguments.plan)
         served = [one for one in read.results if one.configuration.get("backend") == made["made_from"]["backend"]]
-        lines += ["", *plan_lines(made, arguments.plan, read.file_options(served))]
+        lines += ["", *plan_lines(made, arguments.plan, read.options_of(served))]
     return "\n".join(map(one_line, lines))
 
 
@@ -146,6 +155,7 @@ def configuration_text(candidate: Candidate) -> str:
     if words.get("memory_nodes"):
         parts.append(f"memory {words.get('memory_policy')} on nodes {words['memory_nodes']}")
     parts += [f"{name} {value}" for name, value in words.items() if name not in _KNOWN and value not in (None, "default")]
+    parts += [f"{name}={value}" for name, value in candidate.result.passed_env.items()]
     return ", ".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ def measured_in_a_duet(
     Its folder is inside that of the confirmed run; `python` is the reference's, `extra` more options for pytest.
 
     Raises:
-        RunFileError: it left no result.
+        RunFileError: it left no result, or a variable that the run let through has another value here.
     """
     folder = run.path.parent / FOLDER_NAME
     command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference-python", python]
@@ -37,7 +38,12 @@ def measured_in_a_duet(
         command += ["--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]
     for option, value in (("--model", run.model), ("--preset", run.preset)):
         command += [option, value] if value else []
-    command += run.file_options(result for result in run.results if result.fullname in names)
+    suspects = [result for result in run.results if result.fullname in names]
+    for name, value in {pair for one in suspects for pair in one.passed_env.items()}:
+        if os.environ.get(name) != value:
+            there = f"{name}={shlex.quote(value)}"
+            raise RunFileError(f"{run.path}: it was measured with {there}, and here {name} is another: export {there}")
+    command += run.options_of(suspects)
     # The report of the duet's session is not the job's.
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
     before = set(folder.glob("*Z_*"))

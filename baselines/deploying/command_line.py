@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from baselines.deploying.tuning_variables import tuning_in_code, tuning_variables
+from baselines.files.reading_values import mapping
 
 PROGRAM: Final = "python your_program.py"
 
@@ -25,10 +26,9 @@ def command_lines(
         instances: the CPUs of each.
         card: what `run.backends` has of its backend; empty where the run says nothing.
     """
-    threads = configuration.get("threads")
+    threads, variables = configuration.get("threads"), variables_of(configuration, card)
     if threads is None and configuration.get("memory_policy", "default") == "default":
-        return [PROGRAM]
-    variables = variables_of(configuration, card)
+        return [" ".join([*variables, PROGRAM])]
     return [" ".join([*variables, *_placed(configuration, cpus, len(instances)), PROGRAM]) for cpus in instances]
 
 
@@ -36,8 +36,8 @@ def variables_of(configuration: Mapping[str, Any], card: Mapping[str, Any]) -> l
     """`OMP_NUM_THREADS=8 LD_PRELOAD=libjemalloc.so.2`, for a shell."""
     threads, named = configuration.get("threads"), card.get("thread_variables") or {}
     values = {} if threads is None else {name: _with(threads, value) for name, value in named.items()}
-    values |= tuning_variables(configuration)
-    return [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+    values |= {**tuning_variables(configuration), **mapping(configuration.get("passed_env"))}
+    return [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
 
 
 def in_code(configuration: Mapping[str, Any], card: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
+from baselines.files.reading_values import mapping
 from baselines.judging.interquartile import interquartile_mean
 from baselines.judging.wording import duration_text, three_digits
 
@@ -93,6 +94,11 @@ class Result:
     """The verdict under which it was accepted, where that was `regressed` or `improved`: its level is a new one."""
     duet: Mapping[str, Any] = field(default_factory=dict)
     """What was said of it beside a reference environment; empty where it was measured alone."""
+
+    @property
+    def passed_env(self) -> dict[str, str]:
+        """Variables of the shell that its workers got, by --pass-env."""
+        return {name: str(value) for name, value in mapping(self.configuration.get("passed_env")).items()}
 
     @property
     def by_throughput(self) -> bool:

@@ -84,10 +84,14 @@ class Run:
         """How one would call it: the run's folder, else its file."""
         return self.path.parent.name if self.path.name == RUN_NAME else self.path.name
 
-    def file_options(self, results: Iterable[Result]) -> list[str]:
-        """The options that make the backends of these results known to pytest; none for cards of the checkout."""
-        cards = (self.backends.get(str(one.configuration.get("backend")), {}) for one in results)
-        return list(dict.fromkeys(f"--backend-file={card['file']}" for card in cards if "file" in card))
+    def options_of(self, results: Iterable[Result]) -> list[str]:
+        """What pytest is told to measure these again: files of cards from outside, variables that were let through."""
+        options = []
+        for one in results:
+            card = self.backends.get(str(one.configuration.get("backend")), {})
+            options += [f"--backend-file={card['file']}"] if "file" in card else []
+            options += [f"--pass-env={name}" for name in one.passed_env]
+        return list(dict.fromkeys(options))
 
     def judgements_against(self, baseline: Sequence[Run]) -> Mapping[str, Judgement]:
         """What was said while it ran, if it was judged against these very runs; else nothing."""

@@ -39,6 +39,8 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
     for movement in movements(run.results):
         if movement.too_far:
             yield f"the machine was not steady in this run, by the reference kernel: {movement}"
+    if passed := {f"{name}={value}" for one in run.results for name, value in one.passed_env.items()}:
+        yield f"measured with {' '.join(sorted(passed))}, let through from the shell (--pass-env)"
     if run.dirty:
         yield "this run was measured with uncommitted changes"
     disturbed = sum(disturbed_because(result) is not None for result in run.results)
@@ -65,5 +67,5 @@ def next_steps(comparison: Comparison, rows: Sequence[Row]) -> Iterable[tuple[st
     if slow and run.ours:
         model = ["--model", run.model] if run.model else []
         named = [result.fullname for result in slow] if len(slow) <= _NAMED else ["benchmarks/"]
-        yield "measure again", shlex.join(["pytest", *named, "--benchmark-only", *model, *run.file_options(slow)])
+        yield "measure again", shlex.join(["pytest", *named, "--benchmark-only", *model, *run.options_of(slow)])
         yield "accept as it is", shlex.join([*command, "accept", path, "--accept-regression", "--reason", "..."])
