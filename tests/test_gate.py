@@ -258,7 +258,7 @@ def test_everything_skipped_is_no_pass(gated: Gated) -> None:
     assert "of_another_file" not in ended.text
 
 
-def test_a_suspect_that_fails_when_measured_again(gated: Gated) -> None:
+def test_a_suspect_that_fails_when_re_measured(gated: Gated) -> None:
     """A launch that dies is a red test, also when it was only to confirm."""
     name = "starts_once-fp32-threads1-batch1-seq32"
     card = hashlib.sha256((REPOSITORY / "tests" / "hostile_backends.py").read_bytes()).hexdigest()

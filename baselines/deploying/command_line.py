@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from baselines.deploying.tuning_variables import tuning_in_code, tuning_variables
 from baselines.files.reading_values import mapping
+from baselines.judging.wording import counted
 
 PROGRAM: Final = "python your_program.py"
 
@@ -45,7 +46,7 @@ def in_code(configuration: Mapping[str, Any], card: Mapping[str, Any]) -> str | 
     threads, known = configuration.get("threads"), card.get("thread_code")
     parts = tuning_in_code(configuration)
     if threads is not None:
-        documented = f"{threads} threads, as the documentation of {configuration.get('backend')} says"
+        documented = f"{counted(threads, 'thread')}, as the documentation of {configuration.get('backend')} says"
         parts = [_with(threads, known) if known else documented, *parts]
     return "; ".join(parts) or None
 
