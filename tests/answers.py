@@ -1,12 +1,19 @@
-"""`python -m tests.answers`: what one backend, or sentence-transformers, answers to prepared cases; in its own process.
+"""`python -m tests.answers FOLDER MODELS WANTED...`: what backends answer to prepared cases, each in a process of its own.
 
-Arguments: the place of the backend's class (`module:Class`, or `sentence-transformers`), the precision, then for each case
-its PreparedModel as a JSON file, then the file to write: one array per case.
+FOLDER takes a file per backend and precision with an array per case, or with what went wrong. MODELS is a JSON file, a list of
+PreparedModels with one case each. WANTED is `PLACE@PRECISION`: the place of a backend's class (`module:Class`), or
+`sentence-transformers`. All should be of one framework: it is imported once, in the parent, which computes nothing and forks;
+importing it is what takes most backends most of their time.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
+import traceback
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +21,10 @@ import numpy as np
 
 from fixtures.model.prepared import PreparedModel
 from fixtures.worker.parity import read_case
+from tests.suite import REPOSITORY
+
+SENTENCE_TRANSFORMERS = "sentence-transformers"
+AT_ONCE = 2
 
 
 def backend_answers(place: str, precision: str, models: list[PreparedModel]) -> list[np.ndarray]:
@@ -50,12 +61,87 @@ def sentence_embeddings(models: list[PreparedModel]) -> list[np.ndarray]:
     return answers
 
 
-if __name__ == "__main__":
-    place, precision, *paths, output = sys.argv[1:]
-    import json
+def import_distributions(place: str) -> None:
+    """Imports what a backend says that it needs, and what that imports only when a model is loaded."""
+    from fixtures.backends.loading import load_backend_class
 
-    prepared = [PreparedModel.from_json(json.loads(Path(path).read_text(encoding="utf-8"))) for path in paths]
-    found = (
-        sentence_embeddings(prepared) if place == "sentence-transformers" else backend_answers(place, precision, prepared)
-    )
-    np.savez(output, *found)
+    names = ("torch", "transformers") if place == SENTENCE_TRANSFORMERS else load_backend_class(place).distributions
+    for name in names:
+        import_module({"transformers": "transformers.models.bert.modeling_bert"}.get(name, name.replace("-", "_")))
+
+
+def answer(place: str, precision: str, models: list[PreparedModel], file: Path) -> None:
+    """Computes and keeps the answers of one backend, or the trace of what it raised."""
+    try:
+        found = sentence_embeddings(models) if place == SENTENCE_TRANSFORMERS else backend_answers(place, precision, models)
+        np.savez(file, *found)
+    except BaseException:
+        file.with_suffix(".error").write_text(traceback.format_exc())
+
+
+def main(folder: Path, models: list[PreparedModel], wanted: list[tuple[str, str]]) -> None:
+    """Imports, then forks once for each; two are at work at a time, so that memory is bounded."""
+    for place, _ in wanted:
+        import_distributions(place)
+    running: set[int] = set()
+    for place, precision in wanted:
+        while len(running) == AT_ONCE:
+            running.discard(os.wait()[0])  # or a process that a framework's import started
+        child = os.fork()
+        if not child:
+            answer(place, precision, models, file_of(folder, place, precision))
+            os._exit(0)
+        running.add(child)
+    for child in running:
+        os.waitpid(child, 0)
+
+
+def file_of(folder: Path, place: str, precision: str) -> Path:
+    """Where the answers of a backend go."""
+    return folder / f"{place.replace(':', '-')}-{precision}.npz"
+
+
+class Answering:
+    """Such a process, at work."""
+
+    def __init__(
+        self,
+        folder: Path,
+        models: Iterable[PreparedModel],
+        wanted: Iterable[tuple[str, str]],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.folder = folder
+        folder.mkdir()
+        (folder / "models.json").write_text(json.dumps([one.as_json() for one in models]))
+        command = [sys.executable, "-m", "tests.answers", str(folder), str(folder / "models.json")]
+        with (folder / "printed").open("wb") as printed:
+            self.process = subprocess.Popen(
+                [*command, *(f"{place}@{precision}" for place, precision in wanted)],
+                cwd=REPOSITORY,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+            )
+
+    def of(self, place: str, precision: str = "fp32") -> list[np.ndarray]:
+        """What a backend answered to each model's case, once all of this process are done."""
+        self.process.wait(timeout=300)
+        file = file_of(self.folder, place, precision)
+        if file.with_suffix(".error").exists():
+            raise AssertionError(file.with_suffix(".error").read_text())
+        assert file.exists(), (self.folder / "printed").read_text()
+        with np.load(file) as arrays:
+            return [arrays[name] for name in arrays.files]
+
+    def close(self) -> None:
+        """Ends it."""
+        self.process.kill()
+        self.process.wait()
+
+
+if __name__ == "__main__":
+    given, file, *words = sys.argv[1:]
+    prepared = [PreparedModel.from_json(one) for one in json.loads(Path(file).read_text(encoding="utf-8"))]
+    main(Path(given), prepared, [(place, precision) for place, _, precision in (word.partition("@") for word in words)])

@@ -17,6 +17,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SCALING = "benchmarks/test_core_count_scaling.py"
 OUT_OF_THE_BOX = "benchmarks/test_out_of_the_box.py"
 SHORT = ("--benchmark-only", "--preset=quick", "--benchmark-max-time=0.05")
+INHERITED_CACHE = "CACHE_OF_TESTS"
+"""Variable that names the cache of a session of these tests to one that it starts."""
+OURS_ALONE = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins that the tests' environment has and a user's has not; importing them takes a third of a session's start."""
+NO_REPORT = ("-p", "no:fixtures.run.report")
+"""As long as all else that a short session does; tests/test_report_of_run.py is about it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,8 @@ class Suite:
         """Of accepted runs: a test's own, because this machine may have some in the checkout."""
         self.limit = False
         """Whether runs measure what the CPUs reach on matrix products; seconds that few tests are about."""
+        self.report = False
+        """Whether runs end with their report."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
             "XDG_CACHE_HOME": str(cache_home),
@@ -61,8 +69,9 @@ class Suite:
     def command(self, *arguments: str, hostile: bool = False) -> list[str]:
         """The command line."""
         plugin = ("-p", "tests.last_words", "--backend-file=tests/hostile_backends.py") if hostile else ()
-        common = ("-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
+        common = (*OURS_ALONE, "-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
         common += () if self.limit else ("--no-limit",)
+        common += () if self.report else NO_REPORT
         return [sys.executable, "-m", "pytest", *plugin, *common, *arguments]
 
     def start(self, *arguments: str, hostile: bool = False, **variables: str) -> subprocess.Popen[str]:

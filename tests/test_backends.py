@@ -1,11 +1,12 @@
-"""Every backend computes the same model: on random weights, and on a trained one with real text."""
+"""Every backend computes the same model: on random weights, and on a trained one with real text.
+
+Only the frameworks themselves can show that.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,10 @@ from fixtures.asked.presets import PLAIN_BACKENDS
 from fixtures.backends.loading import load_backend_class
 from fixtures.backends.registry import BACKENDS, backend_class, card_file
 from fixtures.machine.fingerprint import isa_flags
-from fixtures.model.prepared import PreparedModel
+from fixtures.model.prepared import PreparedModel, prepare_in_subprocess
 from fixtures.model.quantized import KINDS
 from fixtures.worker.parity import read_case, require_parity
-from tests.suite import REPOSITORY, python_m
-
-QUANTIZED = f"--quantized={','.join(KINDS)}"
+from tests.answers import SENTENCE_TRANSFORMERS, Answering
 
 
 def reduced(name: str, precision: str) -> object:
@@ -42,44 +41,77 @@ def installed(name: str) -> object:
 class Models:
     """A random model with seeded ids and a trained one with real text, prepared; and what was answered to them."""
 
-    def __init__(self, folder: Path, cache_home: Path) -> None:
-        self.folder = folder
-        self.environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), "KERAS_BACKEND": "tensorflow"}
-        self.files = [
-            self.prepared("random", "--model=bert-tiny", "--problem-sizes=2x32", QUANTIZED),
-            self.prepared("trained", "--model=minilm", "--problem-sizes=8x64", "--inputs=text", QUANTIZED),
-        ]
+    def __init__(self, folder: Path, wanted: Iterable[tuple[str, str]]) -> None:
+        """Each framework begins, beside the others, as soon as its files are there, with all that is wanted of it.
 
-    def prepared(self, name: str, *arguments: str) -> Path:
-        file = self.folder / f"{name}.json"
-        done = python_m("fixtures.model", *arguments, f"--result={file}", environment=self.environment)
-        assert done.returncode == 0, done.stderr
-        return file
+        Args:
+            folder: takes what it answers.
+            wanted: (backend, precision).
+        """
+        self.answering: dict[str, Answering] = {}
+        named: dict[str, list[tuple[str, str]]] = {"torch": []}
+        for name, precision in wanted:
+            named.setdefault(framework_of(name), []).append((name, precision))
+        reads_a_graph = {
+            framework: any(backend_class(name).artefact(precision) for name, precision in some)
+            for framework, some in named.items()
+        }
+        for onnx in sorted(set(reads_a_graph.values())):
+            kinds = KINDS if onnx else ()
+            self.prepared = (
+                prepare_in_subprocess("bert-tiny", [(2, 32)], onnx=onnx, quantized=kinds),
+                prepare_in_subprocess("minilm", [(8, 64)], inputs="text", onnx=onnx, quantized=kinds),
+            )
+            for framework in (one for one, reads in reads_a_graph.items() if reads is onnx):
+                self.answering[framework] = self.begun(folder / framework, named[framework], framework == "torch")
 
-    def answers(self, place: str, precision: str = "fp32") -> list[np.ndarray]:
-        """What a backend, or sentence-transformers, answers to each; computed in a process of its own."""
-        output = self.folder / f"{place.replace(':', '-')}-{precision}.npz"
-        command = [sys.executable, "-m", "tests.answers", place, precision, *map(str, self.files), str(output)]
-        subprocess.run(command, cwd=REPOSITORY, env=self.environment, check=True, capture_output=True, timeout=300)
-        with np.load(output) as arrays:
-            return [arrays[name] for name in arrays.files]
+    def begun(self, folder: Path, named: Sequence[tuple[str, str]], embeddings: bool) -> Answering:
+        """A framework's process; the embeddings are sentence-transformers', by PyTorch."""
+        places = [(BACKENDS[name], precision) for name, precision in named]
+        places += [(SENTENCE_TRANSFORMERS, "fp32")] if embeddings else []
+        variables = {key: value for name, _ in named for key, value in backend_class(name).environment(1).items()}
+        return Answering(folder, self.prepared, places, {**os.environ, **variables})
+
+    def answers(self, name: str, precision: str = "fp32") -> list[np.ndarray]:
+        """What a backend answers to each."""
+        return self.answering[framework_of(name)].of(BACKENDS[name], precision)
+
+    def sentence_embeddings(self) -> np.ndarray:
+        """[batch_size, hidden_size] of the trained one, by sentence-transformers."""
+        return self.answering["torch"].of(SENTENCE_TRANSFORMERS)[1]
 
     def case(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        model = PreparedModel.from_json(json.loads(self.files[number].read_text()))
-        (case,) = model.cases.values()
+        (case,) = self.prepared[number].cases.values()
         return read_case(case)
 
+    def close(self) -> None:
+        for one in self.answering.values():
+            one.close()
+
+
+def framework_of(name: str) -> str:
+    """The distribution that comes first on a backend's card."""
+    return backend_class(name).distributions[0]
+
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Models:
-    """Both models, prepared once."""
-    return Models(tmp_path_factory.mktemp("models"), cache_home)
-
-
-@pytest.fixture(scope="module")
-def sentence_embeddings(models: Models) -> np.ndarray:
-    """[batch_size, hidden_size], by sentence-transformers."""
-    return models.answers("sentence-transformers")[1]
+def models(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel
+) -> Iterator[Models]:
+    """Both models, and all that the tests of this session ask of them."""
+    wanted = [
+        (item.callspec.params["name"], item.callspec.params.get("precision", "fp32"))
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.module is request.module
+        and "models" in item.fixturenames
+        and item.get_closest_marker("skip") is None
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        models = Models(tmp_path_factory.mktemp("answers"), wanted)
+    yield models
+    models.close()
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -89,10 +121,10 @@ def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", [installed(name) for name in BACKENDS])
-def test_parity(name: str, models: Models, sentence_embeddings: np.ndarray) -> None:
+def test_parity(name: str, models: Models) -> None:
     """Last hidden states agree with fp32 PyTorch, and mean-pooled sentence embeddings with sentence-transformers' own."""
     backend = backend_class(name)
-    random, trained = models.answers(BACKENDS[name])
+    random, trained = models.answers(name)
     inputs, reference = models.case(0)
     require_parity(random, reference, inputs["attention_mask"], backend.max_abs_error)
     inputs, reference = models.case(1)
@@ -100,7 +132,7 @@ def test_parity(name: str, models: Models, sentence_embeddings: np.ndarray) -> N
     assert 0 < mask.mean() < 1, "real text leaves some positions empty"
     require_parity(trained, reference, mask, backend.max_abs_error)
     pooled = np.sum(trained * mask[:, :, None], axis=1) / mask.sum(axis=1, keepdims=True)
-    assert np.all(1 - cosines(pooled, sentence_embeddings) < 1e-4)
+    assert np.all(1 - cosines(pooled, models.sentence_embeddings()) < 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +141,7 @@ def test_parity(name: str, models: Models, sentence_embeddings: np.ndarray) -> N
 def test_parity_of_smaller_formats(name: str, precision: str, models: Models) -> None:
     """Every format keeps to its tolerance, on random weights and on a trained model with real text."""
     tolerance = backend_class(name).reduced[precision]
-    for number, answer in enumerate(models.answers(BACKENDS[name], precision)):
+    for number, answer in enumerate(models.answers(name, precision)):
         inputs, reference = models.case(number)
         found = require_parity(answer, reference, inputs["attention_mask"], tolerance.max_abs_error, tolerance.cosine)
         print(f"{name} {precision} {('random', 'trained')[number]}: {found}")

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from fixtures.model.prepared import PreparedModel
 from tests.suite import REPOSITORY, SCALING, SHORT, Ended, Suite
 
 SELECTION = (*SHORT, "--backends=onnxruntime", "--threads=1", "--sequence-lengths=32,64")
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Ended:
+def measured(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> Ended:
     """A run of two benchmarks, one of them left out by -k, with pytest's own options."""
     folder = tmp_path_factory.mktemp("ecosystem")
     suite = Suite(folder, cache_home)

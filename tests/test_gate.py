@@ -19,6 +19,7 @@ from baselines.files.accepted_file import Addition
 from baselines.files.reading_runs import read_run
 from baselines.files.store import add
 from fixtures.machine.topology import Topology
+from fixtures.model.prepared import PreparedModel
 from tests.suite import REPOSITORY, SCALING, Ended, Suite
 
 SESSION = (SCALING, "--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--confirm=1")
@@ -30,7 +31,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> dict[str, Any]:
+def measured(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> dict[str, Any]:
     """The run.json of two benchmarks that were really measured here."""
     suite = Suite(tmp_path_factory.mktemp("measured"), cache_home)
     ended = suite(*SESSION, "--backends=onnxruntime", "--sequence-lengths=32,64")
@@ -96,13 +97,15 @@ def verdicts_of(ended: Ended) -> dict[str, str]:
 
 
 def last_line(ended: Ended) -> str:
-    """Pytest's own summary; behind it stands where the report is, if anything was measured."""
-    *_, summary, last = ended.text.rstrip().splitlines()
-    return summary if last.startswith("report: ") else last
+    """Pytest's own summary."""
+    return ended.text.rstrip().splitlines()[-1]
 
 
 def test_a_regression_is_a_red_test(gated: Gated) -> None:
-    """The message has both numbers, ratio, interval, allowance, how sure, which baseline, and the next two commands."""
+    """The message has both numbers, ratio, interval, allowance, how sure, which baseline, and the next two commands.
+
+    A red run ends with its report like any other.
+    """
 
     def first_only(content: dict[str, Any]) -> None:
         scale(content["benchmarks"][0], 0.2)
@@ -110,6 +113,7 @@ def test_a_regression_is_a_red_test(gated: Gated) -> None:
 
     *_, newest = gated.accept(first_only)
     junit = gated.suite.folder / "junit.xml"
+    gated.suite.report = True
     ended = gated(f"--junitxml={junit}")
     assert ended.code == 1
     assert verdicts_of(ended) == {ONE: "regressed", TWO: "improved"}
@@ -123,7 +127,9 @@ def test_a_regression_is_a_red_test(gated: Gated) -> None:
     assert f"pytest '{NODE}[{ONE}]' --benchmark-only --model bert-tiny" in ended.text
     assert f"--only {ONE} --accept-regression --anchor --reason" in ended.text
     assert "against 6 accepted runs of" in ended.text
-    assert "1 failed" in last_line(ended)
+    *_, summary, report = ended.text.rstrip().splitlines()
+    assert "1 failed" in summary
+    assert report.startswith("report: ")
     assert f"REGRESSED {ONE}" in junit.read_text()
     (kept,) = [one for one in ended.run["benchmarks"] if one["param"] == ONE]
     assert kept["stats"]["data"], "what was measured is kept, red or not"

@@ -1,4 +1,7 @@
-"""Preparing a model, for real: the command, its cache, and what it does when it cannot."""
+"""Preparing a model: the command, its cache, and what it does when it cannot.
+
+With the real frameworks, for it is they that build the checkpoint, compute the references and write the exported file.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -21,17 +25,17 @@ from fixtures.model import cache, checkpoint, onnx_export, prepared
 from fixtures.model.__main__ import prepare
 from fixtures.model.architectures import ARCHITECTURES, config_sha256
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
+from tests.conftest import SIZES as PREPARED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = ((1, 32), (3, 16))
 
 
-@pytest.fixture(scope="session")
-def tiny(cache_home: Path) -> PreparedModel:
-    """bert-tiny, prepared once by the command that the suite runs."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("XDG_CACHE_HOME", str(cache_home))
-        return prepare_in_subprocess("bert-tiny", SIZES)
+@pytest.fixture
+def tiny(bert_tiny: PreparedModel) -> PreparedModel:
+    """Of what the command that the suite runs prepared once, two problem sizes and the exported file."""
+    cases = {name: bert_tiny.cases[name] for name in ("1x32", "3x16")}
+    return replace(bert_tiny, cases=cases, quantized={})
 
 
 @pytest.fixture
@@ -63,14 +67,15 @@ def refusal(*arguments: str, environment: dict[str, str]) -> str:
     return line
 
 
-def test_everything_a_worker_needs_is_there(tiny: PreparedModel) -> None:
+def test_everything_a_worker_needs_is_there(bert_tiny: PreparedModel) -> None:
     """A prepared model names its checkpoint, its cases in the order asked and its ONNX file, and all exist."""
+    tiny = bert_tiny
     assert tiny.name == "bert-tiny"
     assert tiny.config_sha256 == config_sha256(ARCHITECTURES["bert-tiny"])
     assert config_sha256(checkpoint.read_config(tiny.checkpoint)) == tiny.config_sha256
     assert tiny.parameters == 4_385_920
     assert tiny.maximum_positions == 512
-    assert list(tiny.cases) == ["1x32", "3x16"]
+    assert list(tiny.cases) == [f"{batch}x{length}" for batch, length in PREPARED]
     assert all(path.is_file() for path in tiny.cases.values())
     assert tiny.onnx is not None
     assert tiny.onnx.is_file()
@@ -330,16 +335,18 @@ def test_what_cannot_be_a_hub_id_is_refused(command_environment: dict[str, str])
 
 
 def test_a_hub_model_in_the_hub_cache_needs_no_hub(
-    tiny: PreparedModel, command_environment: dict[str, str], tmp_path: Path
+    tiny: PreparedModel, command_environment: dict[str, str], cache_home: Path, tmp_path: Path
 ) -> None:
-    """A model downloaded once is used without the network."""
+    """A model downloaded once is used without the network; what was computed of the same weights is not computed again."""
     commit = "0" * 40
     repository = tmp_path / "hub" / "hub" / "models--someone--tiny"
     shutil.copytree(tiny.checkpoint, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
-    finished = run("--model", "someone/tiny", "--no-onnx", environment=command_environment)
+    environment = {**command_environment, "XDG_CACHE_HOME": str(cache_home)}
+    finished = run("--model", "someone/tiny", "--no-onnx", environment=environment)
     assert finished.returncode == 0, finished.stderr
+    assert PreparedModel.from_json(json.loads(finished.stdout)).cases == {"1x32": tiny.cases["1x32"]}
     assert json.loads(finished.stdout)["content_sha256"] == tiny.content_sha256
 
 

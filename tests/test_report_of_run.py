@@ -14,6 +14,13 @@ from tests.builders import ONE, benchmark, run_folder
 from tests.suite import REPOSITORY, SCALING, SHORT, Suite
 
 
+@pytest.fixture
+def suite(suite: Suite) -> Suite:
+    """The suite as a user would run it, the report at the end included."""
+    suite.report = True
+    return suite
+
+
 def test_a_run_ends_with_the_path_of_its_report(suite: Suite, tmp_path: Path) -> None:
     """Also unjudged and also where --report names another folder; what was skipped has its reason in it."""
     elsewhere, summary = tmp_path / "new" / "report", tmp_path / "summary.md"
