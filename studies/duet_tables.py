@@ -31,8 +31,7 @@ def show(records: Sequence[Record]) -> Iterator[str]:
             f"Machine `{machine}`, {model}, rule {rule}, judged after {', '.join(map(str, looks))} launch pairs, {where}, "
             f"studies begun {studies} UTC: {sessions}, {each_s:.0f} s per benchmark.\n"
         )
-        for made in (false_alarms(here), power_table(here), peers_table(here)):
-            yield from (*made, "") if made else ()
+        yield from (*false_alarms(here), *power_table(here), *peers_table(here))
     yield from costs_of_wider_models(records)
 
 
@@ -56,12 +55,12 @@ def units_in(records: Iterable[Record]) -> str:
 
 def by_backend(records: Iterable[Record], *, changed: bool) -> dict[str, list[Record]]:
     """The benchmarks of sessions with or without extra work in them, by backend and whether it was pinned."""
-    named = [
-        (name, one) for record in records for name, one in record["benchmarks"].items() if (one["share"] != 0) == changed
-    ]
-    how = {True: "out of the box", False: "pinned to one core"}
-    groups = grouped(named, lambda pair: f"{pair[1]['backend']}, {how['test_out_of_the_box' in pair[0]]}")
-    return {backend: [one for _, one in members] for backend, members in groups.items()}
+    found: dict[str, list[Record]] = {}
+    for name, one in (named for record in records for named in record["benchmarks"].items()):
+        if (one["share"] != 0) == changed:
+            how = "out of the box" if "test_out_of_the_box" in name else "pinned to one core"
+            found.setdefault(f"{one['backend']}, {how}", []).append(one)
+    return dict(sorted(found.items()))
 
 
 def by_share(benchmarks: Iterable[Record]) -> dict[float, list[Record]]:
@@ -87,11 +86,11 @@ def spread_of(benchmarks: Iterable[Record], first: int) -> tuple[float, float]:
     return (math.sqrt(squares / df), statistics.fmean(effects)) if df else (math.nan, math.nan)
 
 
-def false_alarms(records: Sequence[Record]) -> list[str]:
+def false_alarms(records: Sequence[Record]) -> Iterator[str]:
     """The table of benchmarks in which nothing was slower."""
     groups = by_backend(records, changed=False)
     if not groups:
-        return []
+        return
     clean = [one for one in records if all(benchmark["share"] == 0 for benchmark in one["benchmarks"].values())]
     whole = [one["exit_code"] for one in clean if one["exit_code"] is not None]
     rows = []
@@ -99,24 +98,18 @@ def false_alarms(records: Sequence[Record]) -> list[str]:
         counts = Counter(one["verdict"] for one in members)
         sd, order = spread_of(members, looks_in(records[0])[0])
         slower = (counts["regressed"], interval(counts["regressed"], len(members)))
-        rows.append(
-            (backend, len(members), *slower, counts["improved"], counts["inconclusive"], f"{sd:.2%}", f"{order:+.2%}")
-        )
-    return [
-        f"Benchmarks without extra work ({sum(map(bool, whole))} of {len(whole)} clean sessions were red):\n",
-        *table(
-            "backend | comparisons | called slower | exact 95 % interval | called faster | inconclusive | "
-            "sd of a launch pair | first loaded slower by",
-            rows,
-        ),
-    ]
+        rest = (counts["improved"], counts["inconclusive"], f"{sd:.2%}", f"{order:+.2%}")
+        rows.append((backend, len(members), *slower, *rest))
+    heads = "backend | comparisons | called slower | exact 95 % interval | called faster | inconclusive"
+    yield f"Benchmarks without extra work ({sum(map(bool, whole))} of {len(whole)} clean sessions were red):\n"
+    yield from (*table(f"{heads} | sd of a launch pair | first loaded slower by", rows), "")
 
 
-def power_table(records: Sequence[Record]) -> list[str]:
+def power_table(records: Sequence[Record]) -> Iterator[str]:
     """The table of benchmarks with extra work, and what was said of them."""
     slowed, clean = by_backend(records, changed=True), by_backend(records, changed=False)
     if not slowed:
-        return []
+        return
     rows = []
     for backend, members in slowed.items():
         sd, _ = spread_of(clean.get(backend, members), looks_in(records[0])[0])
@@ -125,14 +118,9 @@ def power_table(records: Sequence[Record]) -> list[str]:
             rows.append((backend, *power_row(share, said), expected))
     for share, said in by_share(one for members in slowed.values() for one in members).items():
         rows.append(("all", *power_row(share, said), "-"))
-    return [
-        "Benchmarks with extra work:\n",
-        *table(
-            "backend | extra work | measured, median | benchmarks | found | exact 95 % interval | inconclusive | "
-            "wrongly passed | launch pairs | expected from the spread",
-            rows,
-        ),
-    ]
+    heads = "backend | extra work | measured, median | benchmarks | found | exact 95 % interval | inconclusive"
+    yield "Benchmarks with extra work:\n"
+    yield from (*table(f"{heads} | wrongly passed | launch pairs | expected from the spread", rows), "")
 
 
 def power_row(share: float, said: Sequence[Record]) -> tuple[object, ...]:
@@ -157,7 +145,7 @@ def expected_power(share: float, sd: float, records: Sequence[Record]) -> float:
     )
 
 
-def costs_of_wider_models(records: Iterable[Record]) -> list[str]:
+def costs_of_wider_models(records: Iterable[Record]) -> Iterator[str]:
     """What the same units cost on quiet cores and beside a neighbour, for each benchmark that had both."""
     found: dict[tuple[str, ...], dict[bool, Record]] = {}
     for record in records:
@@ -166,9 +154,9 @@ def costs_of_wider_models(records: Iterable[Record]) -> list[str]:
                 words = (f"`{record['machine']}`", record["model"], name.rpartition("::")[2], f"{units}")
                 found.setdefault(words, {})[record["load"]] = one
     rows = [(*words, cost(costs[False]), cost(costs[True])) for words, costs in sorted(found.items()) if len(costs) == 2]
-    heads = "machine | model | benchmark | units | on quiet cores | one core kept busy by something else"
-    title = "What the same extra work on every thread cost (newest sessions; ratio and its interval):\n"
-    return [title, *table(heads, rows)] if rows else []
+    if rows:
+        yield "What the same extra work on every thread cost (newest sessions; ratio and its interval):\n"
+        yield from table("machine | model | benchmark | units | on quiet cores | one core kept busy by something else", rows)
 
 
 def cost(benchmark: Record) -> str:
@@ -179,17 +167,17 @@ def cost(benchmark: Record) -> str:
     return f"{percent(benchmark['ratio'])} [{percent(low)}, {percent(high)}] {benchmark['verdict']}"
 
 
-def peers_table(records: Sequence[Record]) -> list[str]:
+def peers_table(records: Sequence[Record]) -> Iterator[str]:
     """What other rules say of the turns of the first launch pair, as if they were the rounds of two runs."""
     asked = by_share(one for record in records for one in record["benchmarks"].values() if "peers" in one)
-    if not asked:
-        return []
-    heads = {0.0: "nothing changed", math.inf: "changed"}
-    rows = [
-        (label(rule), *(f"{sum(rule in one['peers'] for one in said)} of {len(said)}" for said in asked.values()))
-        for rule in PEERS
-    ]
-    return [
-        "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:\n",
-        *table(" | ".join(("rule", *(heads.get(share, f"{share:.0%} slower") for share in asked))), rows),
-    ]
+    if asked:
+        names = {0.0: "nothing changed", math.inf: "changed"}
+        heads = ("rule", *(names.get(share, f"{share:.0%} slower") for share in asked))
+        rows = []
+        for rule in PEERS:
+            counts = [sum(rule in one["peers"] for one in said) for said in asked.values()]
+            rows.append(
+                (label(rule), *(f"{count} of {len(said)}" for count, said in zip(counts, asked.values(), strict=True)))
+            )
+        yield "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:\n"
+        yield from (*table(" | ".join(heads), rows), "")

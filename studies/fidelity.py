@@ -69,16 +69,14 @@ def suite(backend: str, threads: int, model: PreparedModel) -> Iterator[Side]:
     """An instance exactly as the suite starts and times it."""
     card = backend_class(backend)
     with tempfile.TemporaryDirectory() as folder:
-        stderr = Path(folder) / "stderr.txt"
-        with contextlib.closing(
-            Instance(stderr_path=stderr, environment=card.environment(threads), name=backend)
-        ) as instance:
+        instance = Instance(stderr_path=Path(folder) / "stderr.txt", environment=card.environment(threads), name=backend)
+        with contextlib.closing(instance):
             ask = partial(instance.ask, time_out_s=600)
             ask("import", backend=BACKENDS[backend], threads=threads)
             ask("load", checkpoint=str(model.checkpoint), onnx=str(model.onnx) if card.needs_onnx else None)
             ask("check", case=str(model.cases[SIZE]))
             yield Side(
-                pid=instance.pid, rounds=lambda count: list(ask("time", min_rounds=count, max_time_s=0.0)["durations_s"])
+                pid=instance.pid, rounds=lambda many: list(ask("time", min_rounds=many, max_time_s=0.0)["durations_s"])
             )
 
 
