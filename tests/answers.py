@@ -1,9 +1,9 @@
 """`python -m tests.answers FOLDER MODELS WANTED...`: what backends answer to prepared cases, each in a process of its own.
 
-FOLDER takes a file per backend and precision with an array per case, or with what went wrong. MODELS is a JSON file, a list of
-PreparedModels with one case each. WANTED is `PLACE@PRECISION`: the place of a backend's class (`module:Class`), or
-`sentence-transformers`. All should be of one framework: it is imported once, in the parent, which computes nothing and forks;
-importing it is what takes most backends most of their time.
+FOLDER takes a file per backend and precision with an array per case, or with what went wrong. MODELS is a JSON file, a list
+of PreparedModels with one case each. WANTED is `PLACE@PRECISION`: the place of a backend's class (`module:Class`), or
+`sentence-transformers`. All should be of one framework: it is imported once, in the parent, which computes nothing and
+forks; importing it is what takes most backends most of their time.
 """
 
 from __future__ import annotations

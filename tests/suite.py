@@ -19,7 +19,7 @@ OUT_OF_THE_BOX = "benchmarks/test_out_of_the_box.py"
 SHORT = ("--benchmark-only", "--preset=quick", "--benchmark-max-time=0.05")
 INHERITED_CACHE = "CACHE_OF_TESTS"
 """Variable that names the cache of a session of these tests to one that it starts."""
-OURS_ALONE = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+OURS_ALONE = ("-p", "no:hypothesispytest", "-p", "no:anyio", "-p", "no:xdist")
 """Plugins that the tests' environment has and a user's has not; importing them takes a third of a session's start."""
 NO_REPORT = ("-p", "no:fixtures.run.report")
 """As long as all else that a short session does; tests/test_report_of_run.py is about it."""
