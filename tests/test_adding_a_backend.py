@@ -11,12 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fixtures.model.prepared import PreparedModel
 from tests.builders import git
-from tests.suite import REPOSITORY
+from tests.suite import INHERITED_CACHE, NO_REPORT, OURS_ALONE, REPOSITORY
 from tests.test_story_of_a_baseline import Checkout
 
 RECIPE = REPOSITORY / "docs" / "adding-a-backend.md"
 SECTION = re.compile(r"^## .*?`([^`]+\.py)`.*?^```python\n(.*?)^```$.*?^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SOONER = (*OURS_ALONE, *NO_REPORT, "-p", "no:cacheprovider", "--no-limit", "--benchmark-max-time=0.05")
+"""Options that a reader does not give: what they leave out, other tests are about."""
 
 
 def follow(checkout: Checkout, file: str, card: str, commands: str) -> list[str]:
@@ -31,7 +34,7 @@ def follow(checkout: Checkout, file: str, card: str, commands: str) -> list[str]
         done = subprocess.run(
             [sys.executable, "-m", *(words if words[0] == "pytest" else words[2:])],
             cwd=checkout.root,
-            env={**checkout.environment, "PYTEST_ADDOPTS": "-p no:cacheprovider --no-limit"},
+            env={**checkout.environment, "PYTEST_ADDOPTS": " ".join(SOONER)},
             capture_output=True,
             text=True,
             check=False,
@@ -46,9 +49,13 @@ def runs_of(checkout: Checkout) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(checkout.root.glob("runs/*/run.json"))]
 
 
-def test_the_recipe(tmp_path: Path, cache_home: Path) -> None:
-    """Each backend is one new file, measured and compared; nothing else changes in the checkout, nor beside the other."""
+def test_the_recipe(tmp_path: Path, cache_home: Path, bert_tiny: PreparedModel) -> None:
+    """Each backend is one new file, measured and compared; nothing else changes in the checkout, nor beside the other.
+
+    With real frameworks, as the recipe says: the cards derive from theirs.
+    """
     checkout = Checkout(tmp_path, cache_home)
+    checkout.environment[INHERITED_CACHE] = str(cache_home)
     inside, outside = SECTION.findall(RECIPE.read_text())
 
     measured, asked = follow(checkout, *inside)

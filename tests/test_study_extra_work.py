@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,24 @@ from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.model.checkpoint import count_parameters, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from fixtures.worker.parity import read_case, require_parity
-from studies.extra_work import CHANGE, EAGER_ATTENTION, SLOWED, THREAD_FEWER, WIDER, WORK, pytest_addoption
+from studies.extra_work import (
+    CHANGE,
+    EAGER_ATTENTION,
+    SLOWED,
+    THREAD_FEWER,
+    WIDER,
+    WORK,
+    ExtraWork,
+    SlowedPyTorch,
+    pytest_addoption,
+)
 from studies.wider_model import parse_units, prepare_wider, widen
-from tests.suite import REPOSITORY
+from tests.answers import Answering
 
 UNITS = 48
+CHANGED = {THREAD_FEWER: "1 sdpa", EAGER_ATTENTION: "2 eager", "": "2 sdpa"}
+"""Change to what PyTorch says of itself then."""
+TOLD = "tests.test_study_extra_work:what_pytorch_says"
 
 
 @pytest.fixture(scope="module")
@@ -32,54 +46,67 @@ def prepared(cache_home: Path) -> PreparedModel:
         return prepare_in_subprocess("bert-tiny", [(2, 32)], onnx=False)
 
 
+@pytest.fixture(scope="module")
+def wider(prepared: PreparedModel, tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> dict[str, Any]:
+    """What all slowed backends load in place of that: one wider model, exported once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        return prepare_wider("bert-tiny", {one.name: UNITS for one in SLOWED}, tmp_path_factory.mktemp("wider"))
+
+
+@pytest.fixture(scope="module")
+def answering(
+    prepared: PreparedModel, wider: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, cache_home: Path
+) -> Iterator[dict[type, Answering]]:
+    """Each framework, started once with all that is asked of it; what it is told to load is nowhere."""
+    folder = tmp_path_factory.mktemp("answers")
+    told = replace(prepared, checkpoint=Path("/nowhere"), onnx=Path("/nowhere/model.onnx"))
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), WIDER: json.dumps(wider), "KERAS_BACKEND": "tensorflow"}
+    wanted = {backend: [(place_of(backend), "fp32")] for backend in SLOWED}
+    wanted[SlowedPyTorch] += [(TOLD, change) for change in CHANGED]
+    begun = {backend: Answering(folder / backend.name, [told], places, environment) for backend, places in wanted.items()}
+    yield begun
+    for one in begun.values():
+        one.close()
+
+
+def place_of(backend: type) -> str:
+    """As a worker is told it."""
+    return f"{backend.__module__}:{backend.__name__}"
+
+
 @pytest.mark.parametrize("backend", SLOWED, ids=lambda backend: backend.name)
 def test_the_same_answer_from_more_units(
-    backend: type, prepared: PreparedModel, tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+    backend: type[ExtraWork], prepared: PreparedModel, wider: dict[str, Any], answering: dict[type, Answering]
 ) -> None:
-    """What a slowed worker loads is the wider model, not the one it was told; its answer is that of the other."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    plan = prepare_wider("bert-tiny", {backend.name: UNITS}, tmp_path)
-    wider = Path(str(plan[backend.name]["checkpoint"]))
+    """What a slowed worker loads is the wider model, not the one it was told; its answer is that of the other.
+
+    Only the frameworks can show that: what is copied and what is zero depends on how each reads a checkpoint.
+    """
+    checkpoint = Path(wider[backend.name]["checkpoint"])
     config = read_config(prepared.checkpoint)
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-    assert count_parameters(wider) - count_parameters(prepared.checkpoint) == layers * UNITS * (2 * hidden + 1)
-    told = tmp_path / "prepared.json"
-    told.write_text(json.dumps({**prepared.as_json(), "checkpoint": "/nowhere", "onnx": "/nowhere/model.onnx"}))
-    place, output = f"{backend.__module__}:{backend.__name__}", tmp_path / "answers.npz"
-    subprocess.run(
-        [sys.executable, "-m", "tests.answers", place, "fp32", str(told), str(output)],
-        cwd=REPOSITORY,
-        env={**os.environ, WIDER: json.dumps(plan), "KERAS_BACKEND": "tensorflow"},
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    assert count_parameters(checkpoint) - count_parameters(prepared.checkpoint) == layers * UNITS * (2 * hidden + 1)
     (case,) = prepared.cases.values()
     inputs, reference = read_case(case)
-    with np.load(output) as arrays:
-        require_parity(arrays["arr_0"], reference, inputs["attention_mask"], load_backend_class(place).max_abs_error)
+    (answer,) = answering[backend].of(place_of(backend))
+    require_parity(answer, reference, inputs["attention_mask"], load_backend_class(place_of(backend)).max_abs_error)
 
 
-@pytest.mark.parametrize(("change", "told"), [(THREAD_FEWER, "1 sdpa"), (EAGER_ATTENTION, "2 eager"), ("", "2 sdpa")])
-def test_what_users_do_to_themselves(change: str, told: str, prepared: PreparedModel) -> None:
+def what_pytorch_says(models: list[PreparedModel], change: str) -> list[np.ndarray]:
+    """Threads and attention of a slowed PyTorch that was told of a change and of two threads; for tests.answers."""
+    os.environ[CHANGE] = change
+    backend = SlowedPyTorch()
+    backend.import_framework(2)
+    backend.load(models[0].checkpoint, None)
+    return [np.array([str(backend.pool()["intra_op"]), backend.model.config._attn_implementation])]
+
+
+@pytest.mark.parametrize("change", CHANGED, ids=lambda change: change or "none")
+def test_what_users_do_to_themselves(change: str, answering: dict[type, Answering]) -> None:
     """Read back from the framework."""
-    script = (
-        "import pathlib, sys\n"
-        "from studies.extra_work import SlowedPyTorch\n"
-        "backend = SlowedPyTorch()\n"
-        "backend.import_framework(2)\n"
-        "backend.load(pathlib.Path(sys.argv[1]), None)\n"
-        "print(backend.pool()['intra_op'], backend.model.config._attn_implementation)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(prepared.checkpoint)],
-        cwd=REPOSITORY,
-        env={**os.environ, CHANGE: change},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split("\n")[-2:] == [told, ""], done.stderr
+    (said,) = answering[SlowedPyTorch].of(TOLD, change)
+    assert " ".join(said) == CHANGED[change]
 
 
 def test_a_slowed_worker_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
