@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from fixtures.asked.precisions import INSTRUCTIONS
 from fixtures.backends.interface import PRECISIONS
+from fixtures.instance.handle import Instance
 from fixtures.machine.fingerprint import isa_flags
 from fixtures.measurement import limit as limit_module
 from fixtures.measurement.limit import Limit, Limits, multiplied_as, worth_trying
 from fixtures.worker.products import LONGEST_S, PRODUCTS, SIZES, size_for, timed
-from tests.suite import SCALING, SHORT, Suite, python_m
+from tests.suite import REPOSITORY, SCALING, SHORT, Suite, python_m
 
 CPUS = sorted(os.sched_getaffinity(0))
 HOSTILE = "tests.hostile_products"
@@ -57,14 +60,58 @@ def why_emulated(precision: str) -> str | None:
     return f"this CPU has none of the instruction sets {', '.join(needed)}" if missing else None
 
 
+class Shared:
+    """In the place of a limit's worker: one for each framework and all precisions, started when it is first asked."""
+
+    started: ClassVar[dict[tuple[str, ...], Instance]] = {}
+
+    def __init__(self, **words: Any) -> None:
+        self.words = words
+        self.instance: Instance | None = None
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        framework = fields["location"].rpartition(":")[2].partition("_")[0], str(sorted(os.sched_getaffinity(0)))
+        if framework not in self.started:
+            self.started[framework] = Instance(**self.words)
+        self.instance = self.started[framework]
+        return self.instance.ask(do, **fields)
+
+    @property
+    def pid(self) -> int:
+        assert self.instance is not None
+        return self.instance.pid
+
+    def close(self) -> None:
+        """Not yet."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Shared]]:
+    """Workers that outlive a limit; importing a framework is what takes most of its time."""
+    yield Shared
+    for instance in Shared.started.values():
+        instance.close()
+    Shared.started.clear()
+
+
 @pytest.mark.parametrize("precision", PRODUCTS)
-def test_every_precision_has_a_limit_and_it_is_the_best_librarys(precision: str) -> None:
-    """The command prints the largest rate of those listed, with its library; what failed is listed with its reason."""
+def test_every_precision_has_a_limit_and_it_is_the_best_librarys(
+    precision: str,
+    shared: type[Shared],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command prints the largest rate of those listed, with its library; what failed is listed with its reason.
+
+    By the real libraries: only they can say which formats they multiply.
+    """
     if reason := why_emulated(precision):
         pytest.skip(reason)
-    ended = python_m("fixtures.measurement.limit", "--precision", precision, "--threads", "1")
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    folder = tmp_path_factory.mktemp("limits")
+    monkeypatch.setattr(limit_module, "Instance", lambda **words: shared(**{**words, "stderr_path": folder / "stderr.txt"}))
+    assert limit_module.main(["--precision", precision, "--threads", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
     rates = found["libraries"]
     assert found["precision"] == precision
     assert found["gflop_per_s"] == rates[found["library"]] == max(rates.values()) > 0
@@ -73,6 +120,19 @@ def test_every_precision_has_a_limit_and_it_is_the_best_librarys(precision: str)
     assert found["size"] in SIZES
     assert found["reason"] is None
     assert found["cpus"] == CPUS
+
+
+def test_the_command() -> None:
+    """In a process of its own, with workers of its own: prints JSON and ends with 0. Numpy, the quickest to start."""
+    code = (
+        "import sys\n"
+        "from fixtures.measurement import limit\n"
+        f"limit.PRODUCTS['fp32'] = ({NUMPY!r},)\n"
+        "sys.exit(limit.main())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["library"] == "numpy.matmul"
 
 
 def test_every_number_format_has_libraries() -> None:
