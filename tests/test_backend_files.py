@@ -172,8 +172,9 @@ def test_the_next_command_names_the_file(tmp_path: Path) -> None:
     assert steps["measure again"].endswith("--benchmark-only --model bert-tiny '--backend-file=/their own/serving.py'")
 
 
-def test_a_session_refuses_before_anything_starts(suite: Suite, file: Path) -> None:
-    """Exit 4 with one message; and where pytest took a file after a space for tests, what to write."""
+def test_a_session_refuses_before_anything_starts(tmp_path: Path, file: Path) -> None:
+    """Exit 4 with one message; and where pytest took a file after a space for tests, what to write. No model is prepared."""
+    suite = Suite(tmp_path, tmp_path / "no cache")
     refused = suite(OUT_OF_THE_BOX, "--benchmark-only", f"--backend-file={file.parent}")
     assert refused.code == 4
     assert f"ERROR: --backend-file {file.parent}: Is a directory: name the file of the card inside\n" in refused.text
@@ -187,3 +188,5 @@ def test_a_session_refuses_before_anything_starts(suite: Suite, file: Path) -> N
     assert known.code == 0, known.text
     assert "test_out_of_the_box[ours-fp32-batch1-seq32]" in known.text
     assert "frameworks []" in known.text
+    assert not (tmp_path / "no cache").exists()
+    assert not suite.runs.exists()

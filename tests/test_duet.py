@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import pytest
 from baselines.comparing.duet_message import DuetRow, certificate, changes_of, duet_regression_lines, versions_text
 from baselines.judging.duet import difference, judge_duet, power, red_together
 from baselines.judging.judgement import Judgement, Verdict
-from baselines.judging.launch_pairs import Duet, LaunchPair, fit, overall
+from baselines.judging.launch_pairs import Duet, Fit, LaunchPair, fit, overall
 from baselines.judging.looks import Look, looks_of
+from baselines.judging.moderation import Moderated, squeeze
 from baselines.judging.policy import DuetPolicy
 from fixtures.asked.settings import DUET_LAUNCHES, DUET_MOST
 
@@ -50,20 +51,24 @@ def session(rng: random.Random, *, ratio: float, sd: float, shared: float, looks
     """
     duets: dict[str, Duet] = {}
     judgements = []
+    in_common, alone = math.sqrt(shared), math.sqrt(1 - shared)
     for configuration in range(4):
-        common = [rng.gauss(0, 1) for _ in range(looks[-1])]
+        common = [in_common * rng.gauss(0, 1) for _ in range(looks[-1])]
         scale = sd * (1 + configuration % 2)
-        names = [f"{configuration} {size}" for size in range(5)]
-        all_of = {}
-        for name in names:
-            # within a backend, too, some benchmarks are noisier than others
-            own = scale * rng.choice((0.7, 1.0, 1.4))
-            noise = [math.sqrt(shared) * one + math.sqrt(1 - shared) * rng.gauss(0, 1) for one in common]
-            all_of[name] = pairs([math.log(ratio) + own * one for one in noise], 0.01)
-            duets[name] = duet_of(name, all_of[name][: looks[0]])
-        for name in names:
+        # within a backend, too, some benchmarks are noisier than others
+        spreads = {f"{configuration} {size}": scale * rng.choice((0.7, 1.0, 1.4)) for size in range(5)}
+
+        def measured(name: str, launches: int, spreads: Any = spreads, common: Any = common) -> Duet:
+            """With so many launch pairs, an even number: those that are there, and new ones."""
+            known = duets[name].launches if name in duets else ()
+            noise = [one + alone * rng.gauss(0, 1) for one in common[len(known) : launches]]
+            return duet_of(name, known + pairs([math.log(ratio) + spreads[name] * one for one in noise], 0.01))
+
+        for name in spreads:
+            duets[name] = measured(name, looks[0])
+        for name in spreads:
             for launches, look in zip(looks, Look.all(len(looks)), strict=True):
-                duets[name] = duet_of(name, all_of[name][:launches])
+                duets[name] = measured(name, launches)
                 judgement = judge_duet(name, duets, POLICY, comparisons=20, look=look)
                 if judgement.verdict is not Verdict.INCONCLUSIVE:
                     break
@@ -77,6 +82,33 @@ def duet_of(name: str, launches: tuple[LaunchPair, ...]) -> Duet:
     return Duet(backend=str(int(configuration) % 2), configuration=configuration, launches=launches)
 
 
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is computed of the same launch pairs is computed once; judging a benchmark asks it of its whole backend again."""
+    fits: dict[tuple[int, int], tuple[Sequence[LaunchPair], Fit | None]] = {}
+
+    def fit_once(launches: Sequence[LaunchPair]) -> Fit | None:
+        key = id(launches[0]), len(launches)  # a launch pair is part of one benchmark, and these are its first ones
+        if key not in fits:
+            fits[key] = launches, fit(launches)  # kept, so that no other will have its id
+        return fits[key][1]
+
+    priors: dict[tuple[float, ...], Moderated] = {}
+
+    def squeeze_once(variances: Sequence[float], degrees_of_freedom: Sequence[float]) -> Moderated:
+        key = (*variances, *degrees_of_freedom)
+        if key not in priors:
+            priors[key] = squeeze(variances, degrees_of_freedom)
+        return priors[key]
+
+    monkeypatch.setattr("baselines.judging.duet.fit", fit_once)
+    monkeypatch.setattr("baselines.judging.moderation.squeeze", squeeze_once)
+    yield
+    assert fits
+    assert priors
+
+
+@pytest.mark.usefixtures("remembered")
 @pytest.mark.parametrize("shared", [0.0, 0.5, 0.95], ids=["own", "half", "common"])
 @pytest.mark.parametrize("ratio", [1.0, 1 + POLICY.harmless], ids=["equal", "harmless"])
 @pytest.mark.parametrize("looks", [(4,), (10,), (4, 8, 16), (10, 20, 40)], ids=str)

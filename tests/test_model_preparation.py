@@ -235,20 +235,43 @@ def test_distilbert_is_saved_as_keras_hub_expects_it(tmp_path: Path, monkeypatch
     assert checkpoint.count_parameters(built) == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_two_at_once_both_succeed_and_leave_one_checkpoint(command_environment: dict[str, str]) -> None:
+TWO_AT_ONCE = """
+import os, sys
+import torch, transformers.models.bert.modeling_bert  # once for both; nothing is computed before they are two
+from fixtures.model.__main__ import main
+
+both = []
+for name in sys.argv[1:3]:
+    both.append(os.fork())
+    if not both[-1]:
+        for descriptor, stream in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{name}.{stream}", os.O_WRONLY | os.O_CREAT), descriptor)
+        status = main(sys.argv[3:])
+        sys.stdout.flush()
+        os._exit(status)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in both))
+"""
+
+
+def test_two_at_once_both_succeed_and_leave_one_checkpoint(command_environment: dict[str, str], tmp_path: Path) -> None:
     """Two runs that start together on an empty cache agree on one checkpoint, and nothing half built remains."""
-    command = [sys.executable, "-m", "fixtures.model", "--model", "bert-tiny", "--no-onnx"]
-    both = [
-        subprocess.Popen(
-            command, cwd=REPOSITORY, env=command_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for _ in range(2)
-    ]
-    printed = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], printed
-    first, second = (PreparedModel.from_json({**json.loads(out), "built_s": 0.0}) for out, _ in printed)
+    places = [tmp_path / "first", tmp_path / "second"]
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_AT_ONCE, *map(str, places), "--model", "bert-tiny", "--no-onnx"],
+        cwd=REPOSITORY,
+        env=command_environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    errors = [place.with_suffix(".err").read_text() for place in places]
+    assert done.returncode == 0, [done.stderr, *errors]
+    first, second = (
+        PreparedModel.from_json({**json.loads(place.with_suffix(".out").read_text()), "built_s": 0.0}) for place in places
+    )
     assert first == second
-    assert all("building bert-tiny ..." in errors for _, errors in printed)
+    assert all("building bert-tiny ..." in said for said in errors)
     assert list(first.checkpoint.parent.iterdir()) == [first.checkpoint]
     assert list(first.cases["1x32"].parent.iterdir()) == [first.cases["1x32"]]
 
