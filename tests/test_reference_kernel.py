@@ -295,7 +295,10 @@ def test_what_is_wrong_with_a_file(tmp_path: Path, words: object, said: str) -> 
 
 @pytest.fixture(scope="module")
 def run_with_it(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> Ended:
-    """One session with the kernel: two problem sizes on all CPUs, and one of two instances where there are two."""
+    """One session with the kernel: two problem sizes on all CPUs, and one of two instances where there are two.
+
+    ONNX Runtime, the quickest to start, is what the kernel runs beside.
+    """
     suite = Suite(tmp_path_factory.mktemp("run"), cache_home)
     sizes = ("--batch-sizes=1,2", "--sequence-lengths=32", "--instances=2", "-k=out_of_the_box or batch2")
     ended = suite(
