@@ -20,11 +20,12 @@ from fixtures.machine.fingerprint import isa_flags
 from fixtures.measurement import limit as limit_module
 from fixtures.measurement.limit import Limit, Limits, multiplied_as, worth_trying
 from fixtures.worker.products import LONGEST_S, PRODUCTS, SIZES, size_for, timed
+from tests.brief_products import BRIEF
 from tests.suite import REPOSITORY, SCALING, SHORT, Suite, python_m
 
 CPUS = sorted(os.sched_getaffinity(0))
 HOSTILE = "tests.hostile_products"
-NUMPY = {"numpy.matmul": "fixtures.worker.products:numpy_matmul"}
+NUMPY = {"numpy.matmul": "tests.brief_products:numpy_matmul"}
 
 
 def limits_of(monkeypatch: pytest.MonkeyPatch, folder: Path, *libraries: Mapping[str, str], **words: Any) -> Limits:
@@ -109,6 +110,7 @@ def test_every_precision_has_a_limit_and_it_is_the_best_librarys(
     if reason := why_emulated(precision):
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("limits")
+    monkeypatch.setitem(PRODUCTS, precision, BRIEF[precision])
     monkeypatch.setattr(limit_module, "Instance", lambda **words: shared(**{**words, "stderr_path": folder / "stderr.txt"}))
     assert limit_module.main(["--precision", precision, "--threads", "1"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -216,7 +218,8 @@ def test_rounds_are_timed_after_one_that_is_not() -> None:
 def test_a_benchmark_records_its_share(suite: Suite) -> None:
     """Share = rate / limit; one limit per CPUs, threads and precision of a run; said per benchmark and at the end."""
     suite.limit = True
-    ended = suite(SCALING, *SHORT, "--backends=onnxruntime", "--threads=1", "--batch-sizes=1,8")
+    brief = ("-p", "tests.brief_products")
+    ended = suite(SCALING, *SHORT, "--backends=onnxruntime", "--threads=1", "--batch-sizes=1,8", *brief)
     assert ended.code == 0
     assert len(ended.benchmarks) == 2
     for benchmark in ended.benchmarks.values():
