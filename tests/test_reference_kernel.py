@@ -300,7 +300,7 @@ def run_with_it(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert
     ONNX Runtime, the quickest to start, is what the kernel runs beside.
     """
     suite = Suite(tmp_path_factory.mktemp("run"), cache_home)
-    sizes = ("--batch-sizes=1,2", "--sequence-lengths=32", "--instances=2", "-k=out_of_the_box or batch2")
+    sizes = ("--batch-sizes=1,2", "--sequence-lengths=32", "--instances=2", "-k=out_of_the_box or instances2")
     ended = suite(
         *(OUT_OF_THE_BOX, "benchmarks/test_instance_scaling.py", *SHORT, "--model=bert-tiny", "--backends=onnxruntime"),
         *(*sizes, "--reference-kernel", "--benchmark-max-time=0.6"),
