@@ -31,11 +31,10 @@ from fixtures.instance.handle import InstanceFailure
 from fixtures.machine.topology import Topology
 from fixtures.measurement.effort import MOST_SLICES
 from fixtures.measurement.reference_kernel import ReferenceKernel
-from fixtures.model.prepared import PreparedModel
 from fixtures.worker import frozen_work
 from fixtures.worker.frozen_work import FrozenWork
 from tests.builders import ONE, TWO, Checkout, benchmark, run_folder
-from tests.suite import OUT_OF_THE_BOX, SHORT, Ended, Suite, instances_of, orphans, wait_until
+from tests.suite import OUT_OF_THE_BOX, SHORT, Suite, instances_of, orphans, wait_until
 
 TURN = {"gemm": 0.007, "copy": 0.02}
 CPUS = Topology.of_this_process().usable_cpus
@@ -293,28 +292,12 @@ def test_what_is_wrong_with_a_file(tmp_path: Path, words: object, said: str) -> 
         assert said in str(error)  # noqa: PT017 - raised above
 
 
-@pytest.fixture(scope="module")
-def run_with_it(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> Ended:
-    """One session with the kernel: two problem sizes on all CPUs, and one of two instances where there are two.
-
-    ONNX Runtime, the quickest to start, is what the kernel runs beside.
-    """
-    suite = Suite(tmp_path_factory.mktemp("run"), cache_home)
-    sizes = ("--batch-sizes=1,2", "--sequence-lengths=32", "--instances=2", "-k=out_of_the_box or instances2")
-    ended = suite(
-        *(OUT_OF_THE_BOX, "benchmarks/test_instance_scaling.py", *SHORT, "--model=bert-tiny", "--backends=onnxruntime"),
-        *(*sizes, "--reference-kernel", "--benchmark-max-time=0.6"),
-    )
-    assert ended.code == 0, ended.text
-    assert not orphans(suite.runs)
-    return ended
-
-
-def test_a_run_with_it(run_with_it: Ended) -> None:
+def test_a_run_with_it(suite: Suite) -> None:
     """Every launch carries the kernel's turns on its CPUs, results read back, and no process is left."""
-    found = [one for one in run_with_it.benchmarks.values() if one["group"].startswith("out_of_the_box")]
-    assert len(found) == 2
-    for one in found:
+    arguments = ("--model=bert-tiny", "--backends=onnxruntime", "--batch-sizes=1", "--sequence-lengths=32,64")
+    ended = suite(OUT_OF_THE_BOX, *SHORT, *arguments, "--reference-kernel", "--benchmark-max-time=0.3")
+    assert ended.code == 0, ended.text
+    for one in ended.benchmarks.values():
         (launch,) = one["extra_info"]["launches"]
         words = launch["reference_kernel"]
         assert 1 < len(words["slices_s"]) <= MOST_SLICES
@@ -323,14 +306,25 @@ def test_a_run_with_it(run_with_it: Ended) -> None:
         kernel = result_of(one).launches[0].kernel
         assert kernel is not None
         assert kernel.slices_s == tuple(words["slices_s"])
-        assert json.dumps(words)
+    assert json.dumps(words)
+    assert not orphans(suite.runs)
 
 
-def test_beside_several_instances(run_with_it: Ended) -> None:
+def test_beside_several_instances(suite: Suite) -> None:
     """Its turns are on the CPUs of all of them, and the slices' windows hold rounds of each."""
     if len(CPUS) < 2:
         pytest.skip(f"{len(CPUS)} usable CPU: two instances take one each")
-    several = [one["extra_info"] for one in run_with_it.benchmarks.values() if one["extra_info"]["instances"] == 2]
+    arguments = ("--model=bert-tiny", "--backends=onnxruntime", "--batch-sizes=2", "--sequence-lengths=32")
+    ended = suite(
+        "benchmarks/test_instance_scaling.py",
+        *SHORT,
+        *arguments,
+        "--instances=2",
+        "--reference-kernel",
+        "--benchmark-max-time=0.6",
+    )
+    assert ended.code == 0, ended.text
+    several = [one["extra_info"] for one in ended.benchmarks.values() if one["extra_info"]["instances"] == 2]
     assert several
     for words in several:
         (launch,) = words["launches"]
@@ -339,6 +333,7 @@ def test_beside_several_instances(run_with_it: Ended) -> None:
         assert all(one["rounds"] >= len(slices_s) for one in words["per_instance"])
         assert len(slices_s) > 1
         assert 0.9 * min(slices_s) <= 1 / launch["throughput_per_s"] <= 1.1 * max(slices_s)
+    assert not orphans(suite.runs)
 
 
 def test_not_in_a_duet(suite: Suite) -> None:
