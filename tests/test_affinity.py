@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from fixtures.machine.affinity import (
     MaskReport,
     check_masks,
     granted,
+    own_thread_cpu_times_s,
     thread_cpu_times_s,
     thread_masks,
     thread_wait_times_s,
@@ -172,6 +174,28 @@ while time.thread_time() < 0.2: pass
         assert len(times_s) == 2
         assert 0.2 <= times_s.pop(process.pid) < 5
         assert max(times_s.values()) < 0.1
+
+    def test_own_threads_to_the_moment(self) -> None:
+        """A few milliseconds of work are seen each time, though the kernel's tick may take longer; other threads' as well."""
+
+        def work_and_wait() -> None:
+            sum(range(100_000))
+            done.set()
+            over.wait()
+
+        own, done, over = threading.get_native_id(), threading.Event(), threading.Event()
+        for _ in range(50):
+            before_s, before = time.thread_time(), own_thread_cpu_times_s()
+            sum(range(100_000))
+            after, after_s = own_thread_cpu_times_s(), time.thread_time()
+            assert (after_s - before_s) / 2 <= after[own] - before[own] <= after_s - before_s
+        other = threading.Thread(target=work_and_wait)
+        other.start()
+        done.wait()
+        assert other.native_id is not None
+        assert 0.0002 < own_thread_cpu_times_s()[other.native_id] < 0.1
+        over.set()
+        other.join()
 
     def test_without_schedstat(self, tmp_path: Path) -> None:
         """Without schedstat, user and system ticks are added, whatever the thread is called."""
