@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import random
 import signal
 import sys
 import time
@@ -76,6 +76,26 @@ class Crashes(OnnxRuntime):
         return super().compile(inputs)
 
 
+class KilledWhileTiming(OnnxRuntime):
+    """The first of its processes to get there is killed in its 150th pass at 32 tokens: a warm-up has a tenth of that."""
+
+    name = "killed_while_timing"
+
+    def compile(self, inputs: Any) -> Forward:
+        forward, calls = super().compile(inputs), iter(range(1, 1_000_000))
+        if inputs["input_ids"].shape[1] != 32:
+            return forward
+
+        def counting() -> Any:
+            if next(calls) == 150:
+                with contextlib.suppress(FileExistsError):
+                    (Path(os.environ["TMPDIR"]) / "killed").touch(exist_ok=False)
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return forward()
+
+        return counting
+
+
 class AnswersNonsense(OnnxRuntime):
     """Writes into the pipe of the replies."""
 
@@ -124,56 +144,51 @@ class StandsStillOnce(OnnxRuntime):
         return standing_still
 
 
+def repeated(forward: Forward, times: int) -> Forward:
+    """A forward pass that takes so many times as long."""
+
+    def several() -> Any:
+        for _ in range(times - 1):
+            forward()
+        return forward()
+
+    return several
+
+
 TWIN = "TESTED_AS_TWIN"
 """Variable that a test's own interpreter sets, so that a worker knows on which side of a duet it is."""
 
 
 class SlowerThanItsTwin(OnnxRuntime):
-    """Does every forward pass twice, unless it is the reference of a duet."""
+    """Does every forward pass four times, unless it is the reference of a duet."""
 
     name = "slower_than_its_twin"
 
     def compile(self, inputs: Any) -> Forward:
         forward = super().compile(inputs)
-
-        def twice() -> Any:
-            forward()
-            return forward()
-
-        return forward if TWIN in os.environ else twice
+        return forward if TWIN in os.environ else repeated(forward, 4)
 
 
 class AnotherSpeedEachLaunch(OnnxRuntime):
-    """Does a forward pass once to six times, drawn by each process: launches scatter, their turns do not."""
+    """Beside a twin that does every forward pass twice, its launches do one or four: they scatter, their turns do not.
+
+    At 32 tokens it cannot be had a fifth time on a side; at 96 it does six in every launch.
+    """
 
     name = "another_speed_each_launch"
-
-    def compile(self, inputs: Any) -> Forward:
-        forward, times = super().compile(inputs), random.SystemRandom().randint(1, 6)
-
-        def repeated() -> Any:
-            for _ in range(times - 1):
-                forward()
-            return forward()
-
-        return repeated
-
-
-class FailsInItsSixthLaunch(AnotherSpeedEachLaunch):
-    """At 32 tokens it cannot be had a sixth time on a side."""
-
-    name = "fails_in_its_sixth_launch"
 
     def load(self, checkpoint: Any, onnx: Any) -> None:
         super().load(checkpoint, onnx)
         side = Path(os.environ["TMPDIR"]) / f"launches_of_{os.environ.get(TWIN, 'measured')}"
-        self.launches = side.read_text() + "x" if side.exists() else "x"
-        side.write_text(self.launches)
+        self.launches = 1 + (len(side.read_text()) if side.exists() else 0)
+        side.write_text("x" * self.launches)
 
     def compile(self, inputs: Any) -> Forward:
-        if len(self.launches) == 6 and inputs["input_ids"].shape[1] == 32:
+        tokens = inputs["input_ids"].shape[1]
+        if self.launches == 5 and tokens == 32:
             raise RuntimeError("this launch was one too many")
-        return super().compile(inputs)
+        slow = 6 if tokens == 96 else 4 if (self.launches - 1) // 2 % 2 else 1  # by twos: each order sees both
+        return repeated(super().compile(inputs), 2 if TWIN in os.environ else slow)
 
 
 class WrongAsTwin(AnswersNan):

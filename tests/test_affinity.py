@@ -176,7 +176,7 @@ while time.thread_time() < 0.2: pass
         assert max(times_s.values()) < 0.1
 
     def test_own_threads_to_the_moment(self) -> None:
-        """A few milliseconds of work are seen each time, though the kernel's tick may take longer; other threads' as well."""
+        """A few milliseconds of work are seen each time, though a tick of the kernel may be longer; others' as well."""
 
         def work_and_wait() -> None:
             sum(range(100_000))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
 import pytest
 
 from fixtures.machine.topology import Topology
-from tests.suite import Suite, cpu_time_s, instances_of, wait_until
+from tests.suite import Suite, instances_of, wait_until
 
 INSTANCES = "benchmarks/test_instance_scaling.py"
 TWO = (INSTANCES, "--benchmark-only", "--preset=quick", "--backends=onnxruntime", "--instances=2", "--batch-sizes=2")
@@ -39,19 +38,22 @@ def test_two_instances_beside_each_other(suite: Suite) -> None:
 
 def test_one_of_two_instances_is_killed(suite: Suite) -> None:
     """The benchmark fails by the instance's name within seconds, the other is ended too, and the run goes on."""
-    process = suite.start(*TWO, "--sequence-lengths=32,64", "--benchmark-max-time=40", "-x", "--maxfail=2")
+    process = suite.start(
+        *(*TWO, "--backends=killed_while_timing", "--sequence-lengths=32,64", "--benchmark-max-time=40", "--maxfail=2"),
+        hostile=True,
+    )
     workers = wait_until(lambda: sorted(found) if len(found := instances_of(process.pid)) == 2 else None, "two workers")
-    wait_until(lambda: all(cpu_time_s(worker) > 3 for worker in workers), "both to be timing")
-    os.kill(workers[1], signal.SIGKILL)
+    wait_until(lambda: (suite.folder / "killed").exists(), "one of them to be killed")
     killed_s = time.monotonic()
-    wait_until(lambda: workers[0] not in instances_of(process.pid), "the other one to be ended", 20)
+    wait_until(lambda: not set(workers) & set(instances_of(process.pid)), "the other one to be ended", 20)
     assert time.monotonic() - killed_s < 20
     wait_until(lambda: len(instances_of(process.pid)) == 2, "the next benchmark's workers")
     process.send_signal(signal.SIGINT)
     ended = suite.end(process)
-    assert "onnxruntime-fp32-threads1 instance " in ended.text
+    assert "killed_while_timing-fp32-threads1 instance " in ended.text
     assert "of 2 (pid" in ended.text
     assert "died: killed by SIGKILL" in ended.text
+    assert '"do": "time"' in ended.text
     assert ended.benchmarks == {}
 
 
