@@ -99,7 +99,7 @@ def test_an_environment_against_itself(against_itself: Ended) -> None:
 
 
 def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
-    """A real slowdown fails its test with numbers, interval, launch pairs, versions and the next command; one look decides.
+    """A real slowdown fails its test with numbers, interval, launch pairs, versions and the next command.
 
     Both sides get the variable that is let through, and nothing else of the shell's.
     """
@@ -125,7 +125,7 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     name = "slower_than_its_twin-fp32-threads1-batch1-seq32"
     duet = duet_of(ended, name)
     assert duet["verdict"] == "regressed"
-    assert 2 < duet["ratio"] < 6
+    assert 1.3 < duet["ratio"] < 3
     assert len(duet["launches"]) == 4
     assert duet["interval"][0] < duet["ratio"] < duet["interval"][1]
     (message,) = {line for line in ended.text.splitlines() if line.startswith(f"REGRESSED {name}: median ")}
@@ -167,8 +167,7 @@ def test_what_is_undecided_goes_on(suite: Suite) -> None:
     assert undecided["verdict"] == "inconclusive"
     assert undecided["reason"].endswith("; look 2 of 2")
     assert [one["order"] for one in undecided["launches"]] == ["measured first", "reference first"] * 3
-    assert "launch pair 5 of 6, for 1x32, 1x64, undecided so far" in ended.text
-    assert "launch pair 6 of 6, for 1x64, undecided so far" in ended.text
+    assert "launch pair 6 of 6, for 1x32, 1x64, undecided so far" in ended.text
     assert "4 or 6 launch pairs" in ended.text
     assert ended.run["run"]["duet"]["looks"] == [4, 6]
     assert list(ended.run["run"]["not_measured"]) == [f"{SCALING}::test_core_count_scaling[{name}32]"]

@@ -4,32 +4,110 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from fixtures.asked.presets import PRESETS
 from fixtures.backends.registry import backend_class
 from fixtures.machine.topology import Topology
+from fixtures.model.prepared import PreparedModel
 from fixtures.process.environment import POOLS, passes
 from tests.last_words import FRAMEWORKS
-from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Suite, environments
+from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Ended, Suite, environments, orphans
 
 DISPATCHING = "benchmarks/test_smart_dispatching.py"
 TOPOLOGY = Topology.of_this_process()
+THREADS = [count for count in (1, 2) if count <= TOPOLOGY.usable_physical_cores]
 EVERY_BACKEND = PRESETS["quick"].backends_of("out_of_the_box")
 
 
-@pytest.mark.parametrize("threads", [count for count in (1, 2) if count <= TOPOLOGY.usable_physical_cores])
-def test_the_affinity_asked_for_is_the_affinity_observed(suite: Suite, threads: int) -> None:
-    """Every thread's mask lies in the granted CPUs, together they cover them, and so many threads were on a CPU."""
-    ended = suite(
-        *(SCALING, "--benchmark-only", "--preset=quick", "--backends=onnxruntime,pytorch", f"--threads={threads}"),
-        *("--batch-sizes=8", "--sequence-lengths=128", "--benchmark-max-time=1"),
+EXPORTED = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "BLIS_NUM_THREADS": "7",
+    "COVERAGE_PROCESS_START": "/nowhere/.coveragerc",
+    "COV_CORE_SOURCE": ".",
+    "CXX": "/bin/false",
+    "DNNL_PRIMITIVE_CACHE_CAPACITY": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
+    "GOMP_SPINCOUNT": "0",
+    "KERAS_BACKEND": "torch",
+    "KMP_AFFINITY": "compact",
+    "KMP_BLOCKTIME": "0",
+    "LD_BIND_NOW": "1",
+    "LRU_CACHE_CAPACITY": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1024",
+    "MALLOC_TOP_PAD_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "0",
+    "MKL_DYNAMIC": "TRUE",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "NUMBA_NUM_THREADS": "7",
+    "NUMEXPR_NUM_THREADS": "7",
+    "NUMPY_MADVISE_HUGEPAGE": "0",
+    "OMP_NUM_THREADS": "7",
+    "OMP_PLACES": "cores",
+    "OMP_PROC_BIND": "true",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "ORT_INTRA_OP_NUM_THREADS": "7",
+    "OV_CPU_LEGACY_ATTN": "1",
+    "PYTHONHASHSEED": "1",
+    "PYTHONMALLOC": "malloc",
+    "PYTORCH_JIT": "0",
+    "TBB_MALLOC_USE_HUGE_PAGES": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTRAOP_THREADS": "7",
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TORCHDYNAMO_DISABLE": "1",
+    "TORCHINDUCTOR_FREEZING": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+"""Variables that change speed, two more than forty; none of them disturbs pytest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A session that was watched from outside."""
+
+    ended: Ended
+    given: Mapping[str, str]
+    """What it was started with, without the variables of EXPORTED."""
+    seen: Mapping[str, list[dict[str, str]]]
+    """The environments of what it started, as `environments` finds them."""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> Watched:
+    """Two backends with one and two threads, a stream and the reference kernel, from a shell full of variables."""
+    suite = Suite(tmp_path_factory.mktemp("watched"), cache_home)
+    session = suite.start(
+        *(SCALING, DISPATCHING, "--benchmark-only", "--preset=quick", "--benchmark-max-time=0.5", "--reference-kernel"),
+        *("--backends=pytorch,onnxruntime", f"--threads={','.join(map(str, THREADS))}", "--batch-sizes=8"),
+        *("--sequence-lengths=128", "-k", "core_count_scaling or (smart_dispatching and onnxruntime and one)"),
+        *("--pass-env=MKL_CBWR", "--pass-env=MKL_CBWR"),
+        hostile=True,
+        **EXPORTED,
+        MKL_CBWR="COMPATIBLE",
     )
-    assert ended.code == 0
-    assert len(ended.benchmarks) == 2
+    seen = environments(session)
+    ended = suite.end(session)
+    assert ended.code == 0, ended.text
+    assert orphans(suite.runs) == []
+    return Watched(ended=ended, given=suite.environment, seen=seen)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_the_affinity_asked_for_is_the_affinity_observed(watched: Watched, threads: int) -> None:
+    """Every thread's mask lies in the granted CPUs, together they cover them, and so many threads were on a CPU."""
     granted = list(TOPOLOGY.pick_cpus(threads))
-    for benchmark in ended.benchmarks.values():
+    for backend in ("onnxruntime", "pytorch"):
+        benchmark = watched.ended.benchmarks[f"{backend}-fp32-threads{threads}-batch8-seq128"]
         assert benchmark["params"]["threads"] == threads
         extra = benchmark["extra_info"]
         assert extra["configuration"]["cpus"] == granted
@@ -80,12 +158,12 @@ def test_a_result_has_the_words_of_the_design(suite: Suite) -> None:
     assert f"1 of 1 benchmarks measured, in {ended.runs}" in ended.text
 
 
-def test_the_test_process_keeps_out_of_the_way(suite: Suite) -> None:
+def test_the_test_process_keeps_out_of_the_way(watched: Watched) -> None:
     """It imports no framework, sleeps while workers measure, and has its own mask back at the end."""
-    ended = suite(SCALING, "--benchmark-only", "--preset=quick", "--backends=onnxruntime", hostile=True)
-    assert ended.code == 0
-    assert f"at the end: mask {sorted(os.sched_getaffinity(0))}, frameworks []" in ended.text
-    for benchmark in ended.benchmarks.values():
+    assert f"at the end: mask {sorted(os.sched_getaffinity(0))}, frameworks []" in watched.ended.text
+    scaling = [one for one in watched.ended.benchmarks.values() if one["extra_info"]["question"] == "core_count_scaling"]
+    assert len(scaling) == 2 * len(THREADS)
+    for benchmark in scaling:
         assert benchmark["extra_info"]["test_process_cpu_share"] < 0.05
 
 
@@ -177,86 +255,39 @@ def test_ini_gives_way(suite: Suite) -> None:
     assert "4096 threads need 4096 physical cores" in skipped.text
 
 
-EXPORTED = {
-    "ATEN_CPU_CAPABILITY": "default",
-    "BLIS_NUM_THREADS": "7",
-    "COVERAGE_PROCESS_START": "/nowhere/.coveragerc",
-    "COV_CORE_SOURCE": ".",
-    "CXX": "/bin/false",
-    "DNNL_PRIMITIVE_CACHE_CAPACITY": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
-    "GOMP_SPINCOUNT": "0",
-    "KERAS_BACKEND": "torch",
-    "KMP_AFFINITY": "compact",
-    "KMP_BLOCKTIME": "0",
-    "LD_BIND_NOW": "1",
-    "LRU_CACHE_CAPACITY": "1",
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "1024",
-    "MALLOC_TOP_PAD_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "0",
-    "MKL_DYNAMIC": "TRUE",
-    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
-    "NUMBA_NUM_THREADS": "7",
-    "NUMEXPR_NUM_THREADS": "7",
-    "NUMPY_MADVISE_HUGEPAGE": "0",
-    "OMP_NUM_THREADS": "7",
-    "OMP_PLACES": "cores",
-    "OMP_PROC_BIND": "true",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "OPENBLAS_CORETYPE": "Nehalem",
-    "ORT_INTRA_OP_NUM_THREADS": "7",
-    "OV_CPU_LEGACY_ATTN": "1",
-    "PYTHONHASHSEED": "1",
-    "PYTHONMALLOC": "malloc",
-    "PYTORCH_JIT": "0",
-    "TBB_MALLOC_USE_HUGE_PAGES": "1",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TF_NUM_INTRAOP_THREADS": "7",
-    "THP_MEM_ALLOC_ENABLE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TORCHDYNAMO_DISABLE": "1",
-    "TORCHINDUCTOR_FREEZING": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-}
-"""Variables that change speed, two more than forty; none of them disturbs pytest."""
-
-
-def test_shell_variables_do_not_reach_a_process(suite: Suite) -> None:
+def test_shell_variables_do_not_reach_a_process(watched: Watched) -> None:
     """None of the exported ones is in /proc/PID/environ; the header names them; --pass-env lets one through to workers."""
-    session = suite.start(
-        *(SCALING, DISPATCHING, *SHORT, "--backends=pytorch,onnxruntime", "--threads=1", "--benchmark-warmup=off"),
-        *("-k", "(core_count_scaling and pytorch) or (smart_dispatching and onnxruntime and one)", "--reference-kernel"),
-        *("--pass-env=MKL_CBWR", "--pass-env=MKL_CBWR"),
-        **EXPORTED,
-        MKL_CBWR="COMPATIBLE",
-    )
-    seen = environments(session)
-    ended = suite.end(session)
-    assert ended.code == 0, ended.text
+    ended = watched.ended
     named = " ".join(f"{name}={value}" for name, value in sorted(EXPORTED.items()))
     header = next(line for line in ended.text.splitlines() if line.startswith("not passed on to workers"))
     assert set(named.split()) <= set(header.split())
     assert "MKL_CBWR" not in header
     assert "passed on to workers, and part of the configuration (--pass-env): MKL_CBWR=COMPATIBLE" in ended.text
+    counts = (*THREADS, TOPOLOGY.usable_physical_cores)
+    passed = {"MKL_CBWR": "COMPATIBLE"}
     configured = {
-        "fixtures.worker pytorch-fp32-threads1": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE"},
-        f"fixtures.worker onnxruntime-fp32-threads{TOPOLOGY.usable_physical_cores}": {"MKL_CBWR": "COMPATIBLE"},
-        "fixtures.worker reference_kernel": dict.fromkeys(POOLS, "1"),
-        "fixtures.dispatcher dispatcher": {"OPENBLAS_NUM_THREADS": "1"},
-        "fixtures.model pipe:[": {},
+        **{
+            f"fixtures.worker pytorch-fp32-threads{count}": [
+                {"OMP_NUM_THREADS": str(count), "MKL_NUM_THREADS": str(count), **passed}
+            ]
+            for count in THREADS
+        },
+        **{f"fixtures.worker onnxruntime-fp32-threads{count}": [passed] for count in counts},
+        "fixtures.worker reference_kernel": [dict.fromkeys(POOLS, str(count)) for count in counts],
+        "fixtures.dispatcher dispatcher": [{"OPENBLAS_NUM_THREADS": "1"}],
+        "fixtures.model pipe:[": [{}],
     }
     for label, expected in configured.items():
-        (environment, *_) = next(given for found, given in seen.items() if found.startswith(label))
-        assert not EXPORTED.keys() & environment.keys() - expected.keys()
-        passed = {name: value for name, value in environment.items() if not passes(name)}
-        assert passed == expected, label
-        assert {name: environment[name] for name in ("PATH", "TMPDIR", "XDG_CACHE_HOME")} == {
-            name: suite.environment[name] for name in ("PATH", "TMPDIR", "XDG_CACHE_HOME")
-        }
-    assert len(seen) == len(configured)
+        found = [one for seen, all_of_it in watched.seen.items() if seen.startswith(label) for one in all_of_it]
+        assert found, label
+        for environment in found:
+            beyond = {name: value for name, value in environment.items() if not passes(name)}
+            assert beyond in expected, label
+            assert not EXPORTED.keys() & environment.keys() - beyond.keys()
+            assert {name: environment[name] for name in ("PATH", "TMPDIR", "XDG_CACHE_HOME")} == {
+                name: watched.given[name] for name in ("PATH", "TMPDIR", "XDG_CACHE_HOME")
+            }
+    assert len(watched.seen) == len(configured)
     for benchmark in ended.benchmarks.values():
         assert benchmark["extra_info"]["configuration"]["passed_env"] == {"MKL_CBWR": "COMPATIBLE"}
 
