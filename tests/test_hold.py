@@ -15,6 +15,7 @@ from fixtures.machine.topology import Topology
 from fixtures.worker.hold import held, one_to_a_cpu
 
 CPUS = Topology.of_this_process().usable_cpus
+pytestmark = pytest.mark.every_cpu
 two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="one usable CPU: every thread is on it anyway")
 
 

@@ -40,6 +40,7 @@ def limit_of(cpus: tuple[int, ...] = (0, 1), **reached: float) -> Limit:
     return Limit(precision="fp32", cpus=cpus, threads=len(cpus), reached=answers, left_out={})
 
 
+@pytest.mark.every_cpu
 @pytest.mark.parametrize("count", [count for count in (1, 2) if count <= len(CPUS)])
 def test_the_probe_keeps_to_the_mask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count: int) -> None:
     """It reads back the mask that it was given, and this process has its own again."""
@@ -95,6 +96,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Shared]]:
     Shared.started.clear()
 
 
+@pytest.mark.every_cpu
 @pytest.mark.parametrize("precision", PRODUCTS)
 def test_every_precision_has_a_limit_and_it_is_the_best_librarys(
     precision: str,
@@ -150,6 +152,7 @@ def test_impossible_threads_are_refused() -> None:
     assert "--threads 4096: 1 to " in ended.stderr
 
 
+@pytest.mark.every_cpu
 def test_a_library_that_fails_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One raises, its neighbour in the same process still counts; one dies, one strays, one hangs: each is named."""
     bad = {name: {name: f"{HOSTILE}:{name}"} for name in ("dies", "leaves_its_mask")}

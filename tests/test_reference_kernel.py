@@ -292,6 +292,7 @@ def test_what_is_wrong_with_a_file(tmp_path: Path, words: object, said: str) -> 
         assert said in str(error)  # noqa: PT017 - raised above
 
 
+@pytest.mark.every_cpu
 def test_a_run_with_it(suite: Suite) -> None:
     """Every launch carries the kernel's turns on its CPUs, results read back, and no process is left."""
     arguments = ("--model=bert-tiny", "--backends=onnxruntime", "--batch-sizes=1", "--sequence-lengths=32,64")
@@ -310,6 +311,7 @@ def test_a_run_with_it(suite: Suite) -> None:
     assert not orphans(suite.runs)
 
 
+@pytest.mark.every_cpu
 def test_beside_several_instances(suite: Suite) -> None:
     """Its turns are on the CPUs of all of them, and the slices' windows hold rounds of each."""
     if len(CPUS) < 2:

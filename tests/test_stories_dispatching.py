@@ -40,6 +40,7 @@ def of_backend(ended: Ended, name: str) -> dict[str, dict[str, Any]]:
     return params
 
 
+@pytest.mark.every_cpu
 @two_cores
 def test_three_policies_serve_one_schedule(served: Ended) -> None:
     """The same requests at the same moments; each policy answers all of them, and pads as it should.
@@ -74,6 +75,7 @@ def test_three_policies_serve_one_schedule(served: Ended) -> None:
     assert len(by_policy["equal"]["extra_info"]["per_instance"]) == len(by_policy["pools"]["extra_info"]["per_instance"]) > 1
 
 
+@pytest.mark.every_cpu
 def test_a_server_that_stands_still_is_seen_by_everybody_behind_it(served: Ended) -> None:
     """No coordinated omission: one forward pass of a second makes p99 a second, though 299 forward passes were fast."""
     (one,) = of_backend(served, "stands_still_once").values()
@@ -86,6 +88,7 @@ def test_a_server_that_stands_still_is_seen_by_everybody_behind_it(served: Ended
     assert words["service_s"]["p99"] < 0.5
 
 
+@pytest.mark.every_cpu
 @two_cores
 def test_an_instance_that_dies_while_it_serves(suite: Suite, tmp_path: Path) -> None:
     """The benchmark fails by the instance's name and says how it died; nothing is left behind, and nothing was measured."""
@@ -128,6 +131,7 @@ def test_a_plan_that_is_none(suite: Suite, tmp_path: Path) -> None:
     assert not suite.runs.exists()
 
 
+@pytest.mark.every_cpu
 @two_cores
 def test_a_recommended_plan_is_measured(suite: Suite, tmp_path: Path) -> None:
     """`recommend --plan` writes what `--dispatch-plan` reads: the problem is then as long as the plan's longest request."""

@@ -70,6 +70,7 @@ def against_itself(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, b
     return ended
 
 
+@pytest.mark.every_cpu
 def test_an_environment_against_itself(against_itself: Ended) -> None:
     """Nothing is red; both problem sizes came from the same launch pairs; the file stays that of an ordinary run."""
     ended = against_itself
@@ -138,6 +139,7 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
 
 
+@pytest.mark.every_cpu
 @pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="on one CPU no thread can be held")
 def test_threads_are_held_in_turns(against_itself: Ended) -> None:
     """Out of the box, on several CPUs: what is at work on both sides has a CPU of its own, in every turn."""
@@ -175,6 +177,7 @@ def test_what_is_undecided_goes_on(suite: Suite) -> None:
     assert "this launch was one too many" in ended.text
 
 
+@pytest.mark.every_cpu
 @pytest.mark.slow
 @pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="two instances need two cores")
 def test_several_instances_have_several_twins(suite: Suite) -> None:

@@ -13,7 +13,10 @@ from tests.suite import Suite, instances_of, wait_until
 INSTANCES = "benchmarks/test_instance_scaling.py"
 TWO = (INSTANCES, "--benchmark-only", "--preset=quick", "--backends=onnxruntime", "--instances=2", "--batch-sizes=2")
 
-pytestmark = pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="two instances need two cores")
+pytestmark = [
+    pytest.mark.every_cpu,
+    pytest.mark.skipif(Topology.of_this_process().usable_physical_cores < 2, reason="two instances need two cores"),
+]
 
 
 def test_two_instances_beside_each_other(suite: Suite) -> None:

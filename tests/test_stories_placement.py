@@ -20,6 +20,7 @@ INSTANCES = "benchmarks/test_instance_scaling.py"
 CPUS = tuple(sorted(os.sched_getaffinity(0)))[:2]
 PRETENDED = (*SHORT, "-p", "tests.pretended_machine", "--backends=onnxruntime", "--confirm=0")
 
+pytestmark = pytest.mark.every_cpu
 two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
 runs_onnxruntime = pytest.mark.skipif(OnnxRuntime.unavailable() is not None, reason=str(OnnxRuntime.unavailable()))
 

@@ -102,6 +102,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tin
     return Watched(ended=ended, given=suite.environment, seen=seen)
 
 
+@pytest.mark.every_cpu
 @pytest.mark.parametrize("threads", THREADS)
 def test_the_affinity_asked_for_is_the_affinity_observed(watched: Watched, threads: int) -> None:
     """Every thread's mask lies in the granted CPUs, together they cover them, and so many threads were on a CPU."""
@@ -158,6 +159,7 @@ def test_a_result_has_the_words_of_the_design(suite: Suite) -> None:
     assert f"1 of 1 benchmarks measured, in {ended.runs}" in ended.text
 
 
+@pytest.mark.every_cpu
 def test_the_test_process_keeps_out_of_the_way(watched: Watched) -> None:
     """It imports no framework, sleeps while workers measure, and has its own mask back at the end."""
     assert f"at the end: mask {sorted(os.sched_getaffinity(0))}, frameworks []" in watched.ended.text
@@ -255,6 +257,7 @@ def test_ini_gives_way(suite: Suite) -> None:
     assert "4096 threads need 4096 physical cores" in skipped.text
 
 
+@pytest.mark.every_cpu
 def test_shell_variables_do_not_reach_a_process(watched: Watched) -> None:
     """None of the exported ones is in /proc/PID/environ; the header names them; --pass-env lets one through to workers."""
     ended = watched.ended

@@ -29,6 +29,7 @@ def tuning_of(ended: Ended, name: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.every_cpu
 @runs_onnxruntime
 @shows_waiting
 def test_each_knob_does_something_or_fails(suite: Suite) -> None:
