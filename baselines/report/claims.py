@@ -47,6 +47,8 @@ class Case:
     """Of its interval."""
     says: bool | None
     """For the claim, against it, or neither."""
+    among: str = ""
+    """Of several with the same word only the best counts; empty: it counts by itself."""
     exponent: bool = False
     disturbed: bool = False
     """Whether other processes had the CPUs of one side: then it says nothing."""
@@ -82,8 +84,8 @@ class Claim:
     """What the study saw."""
     rule: str
     """When a case counts for it, and when against it."""
-    answer: Answer
-    why: str
+    answer: Answer = Answer.UNTESTED
+    why: str = ""
     """The numbers, or what was not measured."""
     cases: tuple[Case, ...] = ()
 
@@ -95,14 +97,16 @@ class Compared:
     what: str
     before: Point
     after: Point
+    among: str = ""
+    """As of its case."""
     growth: float = 1.0
     """Of the problem between the two, where an exponent is asked for."""
     by_throughput: bool = False
     """Whether the ratio is that of throughputs."""
 
 
-def measured(compared: Sequence[Compared], of: int | None = None) -> list[Case]:
-    """Estimates and intervals, not decided; these allow for `of` comparisons, for as many as there are without it."""
+def measured(compared: Sequence[Compared]) -> list[Case]:
+    """Estimates and intervals, not decided; these allow for as many comparisons as there are."""
     cases = []
     for one in compared:
         before, after = one.before.result, one.after.result
@@ -110,7 +114,7 @@ def measured(compared: Sequence[Compared], of: int | None = None) -> list[Case]:
             estimate = math.log((after.throughput_per_s or math.nan) / (before.throughput_per_s or math.nan))
         else:
             estimate = math.log(after.median_s / before.median_s)
-        half_width = wider(of or len(compared)) * uncertainty(one.before, one.after)
+        half_width = wider(len(compared)) * uncertainty(one.before, one.after)
         exponent = one.growth != 1.0
         scale = math.log(one.growth) if exponent else 1.0
         cases.append(
@@ -119,6 +123,7 @@ def measured(compared: Sequence[Compared], of: int | None = None) -> list[Case]:
                 estimate=estimate / scale,
                 half_width=half_width / scale,
                 says=None,
+                among=one.among,
                 exponent=exponent,
                 disturbed=any(disturbed_because(side) for side in (before, after)),
             )
@@ -140,7 +145,7 @@ def wider(cases: int) -> float:
     return quantile(1 - (1 - LEVEL) / (2 * max(1, cases))) / quantile((1 + LEVEL) / 2)
 
 
-def above(case: Case, threshold: float) -> bool | None:
+def above(case: Case, threshold: float = 0.0) -> bool | None:
     """Whether a value lies above a threshold, below it, or on both sides."""
     if case.disturbed:
         return None

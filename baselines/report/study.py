@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from baselines.files.run import Run
 from baselines.report import study_cases
-from baselines.report.claims import Answer, Case, Claim, answer_of, numbers
+from baselines.report.claims import Answer, Case, Claim, Compared, above, answer_of, numbers, within
 from baselines.report.points import Point, asked
 from baselines.report.study_cases import LINEAR, LONG
 from baselines.report.unmeasured import why_not
@@ -18,18 +18,14 @@ MANY_CORES: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A claim before a run is asked."""
+class Asked(Claim):
+    """A claim, and how a run is asked about it."""
 
-    name: str
     question: str
     """Of the suite, whose benchmarks are compared."""
-    cases: Callable[[Sequence[Point], Run], list[Case]]
-    statement: str
-    study: str
-    """What the study saw."""
-    rule: str
-    """When a case counts for it, and when against it."""
+    compared: Callable[[Sequence[Point], Run], Iterable[Compared]]
+    says: Callable[[Case], bool | None] = above
+    """What a case says of it; of most, whether the second takes longer."""
     found: str
     """A sentence with `{}` where the values go."""
     lacking: str
@@ -42,7 +38,7 @@ CLAIMS: Final = (
     Asked(
         name="ranking",
         question="out_of_the_box",
-        cases=study_cases.ranking,
+        compared=study_cases.ranking,
         statement="Out of the box PyTorch is faster than TensorFlow at every problem size.",
         study="TensorFlow took 1.2 to 8.0 times as long.",
         rule="Both eager, the same problem size. For it: TensorFlow is slower; against it: faster.",
@@ -52,7 +48,8 @@ CLAIMS: Final = (
     Asked(
         name="sequence_length",
         question="out_of_the_box",
-        cases=study_cases.sequence_length,
+        compared=study_cases.sequence_length,
+        says=lambda case: above(case, 1.0),
         statement="Attention makes long sequences cost more than in proportion to their length (the study: quadratic).",
         study="PyTorch from 128 to 512 tokens: exponent 0.2 at batch 1, 1.7 at batch 128; TensorFlow 0.4 and 1.3. No case "
         "was quadratic.",
@@ -64,7 +61,8 @@ CLAIMS: Final = (
     Asked(
         name="batch_size",
         question="out_of_the_box",
-        cases=study_cases.batch_size,
+        compared=study_cases.batch_size,
+        says=lambda case: within(case, *LINEAR),
         statement="Batch size has a linear impact on latency.",
         study="PyTorch from batch 1 to 128: exponent 0.2 at 20 tokens, 0.5 at 128, 0.9 at 512; TensorFlow 0.4, 0.6, 0.9.",
         rule=f"The largest batch against the smallest, out of the box. For it: an exponent from {LINEAR[0]} to "
@@ -75,7 +73,7 @@ CLAIMS: Final = (
     Asked(
         name="physical_cores",
         question="simultaneous_multithreading",
-        cases=study_cases.physical_cores,
+        compared=study_cases.physical_cores,
         statement="Physical cores are better than logical ones.",
         study="24 threads on 12 cores and their siblings: PyTorch 1.19 to 1.35 times as long, TensorFlow 0.74 to 1.15 "
         "times.",
@@ -86,7 +84,7 @@ CLAIMS: Final = (
     Asked(
         name="pinning",
         question="core_count_scaling",
-        cases=study_cases.pinning,
+        compared=study_cases.pinning,
         statement="Binding the threads to physical cores makes a model faster.",
         study="PyTorch at batch 1, out of the box against 24 cores of one socket: 151 against 26 ms at 128 tokens, 196 "
         "against 85 at 512.",
@@ -98,7 +96,7 @@ CLAIMS: Final = (
     Asked(
         name="few_threads",
         question="core_count_scaling",
-        cases=study_cases.few_threads,
+        compared=study_cases.few_threads,
         statement="Small problems want few threads.",
         study="Of 48 cores, 32 tokens at batch 1 were fastest on 8 or 16.",
         rule="The smallest problem on all cores against every smaller number. For it: some smaller number is faster; "
@@ -111,7 +109,7 @@ CLAIMS: Final = (
     Asked(
         name="local_memory",
         question="memory_binding",
-        cases=study_cases.local_memory,
+        compared=study_cases.local_memory,
         statement="Memory belongs on the node of the threads.",
         study="It bound memory so and explained why; it published no number without.",
         rule="The same cores, their memory bound to the farthest node against their own. For it: slower; against it: "
@@ -122,7 +120,7 @@ CLAIMS: Final = (
     Asked(
         name="several_instances",
         question="instance_scaling",
-        cases=study_cases.several_instances,
+        compared=study_cases.several_instances,
         statement="Several instances beside each other serve more than one on all cores.",
         study="In samples per second the best number of instances served 1.31 to 3.92 times as much as one with PyTorch, "
         "1.3 to 4.3 times with TensorFlow; four were often better than eight. (Its figure counts batches, which shrink "
@@ -135,7 +133,7 @@ CLAIMS: Final = (
     Asked(
         name="dispatching",
         question="smart_dispatching",
-        cases=study_cases.dispatching,
+        compared=study_cases.dispatching,
         statement="Pools by length answer a mixed stream faster.",
         study="Proposed (8, 16 and 24 cores for short, medium and long requests), not measured.",
         rule="Median latency of a request under the same stream: one instance, and equal instances, against pools by "
@@ -153,16 +151,14 @@ def claims_of(points: Sequence[Point], run: Run) -> tuple[Claim, ...]:
 
 
 def _claim(one: Asked, points: Sequence[Point], run: Run) -> Claim:
-    cases = tuple(one.cases(points, run))
+    cases = study_cases.decided(one.compared(points, run), one.says)
     answer = answer_of(cases)
     if cases:
         why = numbers(cases, one.found)
     else:
         why = f"this run measured {one.lacking}" if asked(points, one.question) else why_not(run, one.question)
-    said = {"name": one.name, "statement": one.statement, "study": one.study, "rule": one.rule}
-    claim = Claim(**said, answer=answer, why=why, cases=cases)
     cores = run.machine_hard.get("physical_cores")
     if answer is Answer.FAILS and isinstance(cores, int) and cores < one.least_cores:
         few = f"{cores} cores are fewer than the 8 to 16 that the study's small problems wanted, and all are best"
-        return replace(claim, answer=Answer.UNTESTED, why=f"{few}: {why}")
-    return claim
+        answer, why = Answer.UNTESTED, f"{few}: {why}"
+    return replace(one, answer=answer, why=why, cases=cases)
