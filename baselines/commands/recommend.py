@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,9 +99,8 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     if min(seen):
         yield f"by the spread of {min(seen)} or more accepted runs of this machine and model."
     else:
-        policy = Policy()
-        apart = f"{policy.prior_run_sd:.1%} apart"
-        yield f"if runs lie {apart}, which is assumed until {policy.enough_runs} accepted runs say it."
+        sd, enough = Policy().prior_run_sd, Policy().enough_runs
+        yield f"if runs lie {sd:.1%} apart, which is assumed until {enough} accepted runs say it."
 
 
 def section(one: Recommendation, price: float | None, cores: int | None, cards: Cards) -> Iterable[str]:
@@ -169,18 +168,19 @@ def costs(one: Recommendation, price: float, cores: int | None) -> Iterable[str]
         yield "  cost        unknown: the run does not say what the throughput was"
         return
     whole = cost_per_million(price, one.most.throughput)
-    yield f"  cost        {cost_text(whole)} per million samples"
+    yield f"  cost        {promise_text(whole, three_digits)} per million samples"
     reference = one.pytorch.throughput if one.pytorch else None
     usual = cost_per_million(price, reference) if reference else None
     if usual:
         ratio = three_digits(usual.value / whole.value)
-        yield f"              PyTorch out of the box: {cost_text(usual)}, {ratio} times as much"
+        yield f"              PyTorch out of the box: {promise_text(usual, three_digits)}, {ratio} times as much"
     else:
         yield "              PyTorch out of the box was not measured at this problem size"
     cheapest = one.cheapest
     if cheapest and cheapest.throughput and cores and cheapest.cores and cheapest.cores < cores:
         part = cost_per_million(price * cheapest.cores / cores, cheapest.throughput)
-        yield f"              {cost_text(part)} on {cheapest.cores} of {cores} cores at the same price per core:"
+        on = f"on {cheapest.cores} of {cores} cores at the same price per core:"
+        yield f"              {promise_text(part, three_digits)} {on}"
         yield f"              {configuration_text(cheapest)}"
         if usual:
             ratio = three_digits(usual.value / part.value)
@@ -193,13 +193,8 @@ def cost_per_million(price: float, throughput: Promise) -> Promise:
     return Promise(value=cost, low=low, high=high)
 
 
-def cost_text(cost: Promise) -> str:
-    """`0.331 (0.321 to 0.342)`."""
-    return f"{three_digits(cost.value)} ({three_digits(cost.low)} to {three_digits(cost.high)})"
-
-
-def promise_text(promise: Promise, unit: Any) -> str:
-    """`25.1 ms (24.0 ms to 26.2 ms)`."""
+def promise_text(promise: Promise, unit: Callable[[float], str]) -> str:
+    """`25.1 ms (24.0 ms to 26.2 ms)`; of a cost `0.331 (0.321 to 0.342)`."""
     return f"{unit(promise.value)} ({unit(promise.low)} to {unit(promise.high)})"
 
 

@@ -47,10 +47,8 @@ def identity_differences(before: Result, after: Result) -> list[str]:
 
 
 def _machine(before: Run, after: Run) -> list[Change]:
-    if before.machine_id is None or after.machine_id is None:  # files of other projects name none
-        return []
-    if before.machine_id == after.machine_id:
-        return []
+    if None in (before.machine_id, after.machine_id) or before.machine_id == after.machine_id:
+        return []  # files of other projects name none
     machine = Change(what="machine", before=before.machine_id, after=after.machine_id)
     return [machine, *_changes(*_of_both(before.machine_hard, after.machine_hard))]
 

@@ -55,13 +55,8 @@ class VersionChange:
         found = "too few launch pairs" if together is None else change_text(together.ratio, together.interval)
         counts = Counter(row.judgement.verdict for row in self.rows)
         total = len(self.rows)
-        said = [
-            f"{word} on {counts[verdict]} of {total}"
-            for word, verdict in (("slower", Verdict.REGRESSED), ("faster", Verdict.IMPROVED))
-            if counts[verdict]
-        ]
-        unsure = counts[Verdict.INCONCLUSIVE]
-        said += [f"inconclusive on {unsure} of {total}"] if unsure else []
+        words = {"slower": Verdict.REGRESSED, "faster": Verdict.IMPROVED, "inconclusive": Verdict.INCONCLUSIVE}
+        said = [f"{word} on {counts[verdict]} of {total}" for word, verdict in words.items() if counts[verdict]]
         said_text = ", ".join(said) or "slower or faster on none"
         return one_line(f"{self.versions}: {found} over {counted(total, 'benchmark')}, {said_text}")
 

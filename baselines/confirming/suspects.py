@@ -57,16 +57,14 @@ def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict
 def reasons_beside(comparison: Comparison, suspects: set[str]) -> Sequence[str]:
     """Why a run is red beside its suspects: no duet can take that away."""
     run = comparison.run
-    reasons = [
-        f"{result.fullname}: {judgement.verdict.value}: {judgement.reason}"
-        for result, judgement in comparison.judgements.values()
-        if judgement.verdict is Verdict.MISSING
-    ]
-    named = {result.fullname for result, judgement in comparison.judgements.values() if judgement.verdict is Verdict.MISSING}
+    judged = ((result.fullname, judgement) for result, judgement in comparison.judgements.values())
+    missing = [(name, judgement) for name, judgement in judged if judgement.verdict is Verdict.MISSING]
+    reasons = [f"{name}: {judgement.verdict.value}: {judgement.reason}" for name, judgement in missing]
+    spoken_for = {*suspects, *(name for name, _ in missing)}
     reasons += [
         f"{name}: {how.get('reason')}"
         for name, how in run.not_measured.items()
-        if how.get("outcome") == "failed" and name not in suspects and name not in named
+        if how.get("outcome") == "failed" and name not in spoken_for
     ]
     if run.partial:
         reasons.append("the run was cut off before its end")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from baselines.files.result import Result
 from baselines.files.run import Run
@@ -24,6 +24,7 @@ KEPT_ROUNDS: Final = 50
 
 _BASELINE_LINE: Final = '"baseline": '
 _DIGITS: Final = 8  # of SHA-256: a slip of the hand is to be seen, not an attacker, who could compute a new one
+_Value = TypeVar("_Value")
 
 
 def to_text(content: Mapping[str, Any]) -> str:
@@ -43,10 +44,7 @@ def to_text(content: Mapping[str, Any]) -> str:
 def edited_line(text: str, checksums: list[str]) -> int | None:
     """The number of the first line that is not as it was accepted; None when all are."""
     expected = iter(checksums)
-    for number, line in _checked_lines(text):
-        if _checksum(line) != next(expected, None):
-            return number
-    return None
+    return next((number for number, line in _checked_lines(text) if _checksum(line) != next(expected, None)), None)
 
 
 def _checked_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -131,8 +129,8 @@ def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Ad
     return {**benchmark, "extra_info": {**extra, **({"baseline": marks} if marks else {})}, "stats": stats}
 
 
-def thinned(rounds: Sequence[float], kept: int = KEPT_ROUNDS) -> list[float]:
-    """At most `kept` rounds, evenly spaced in time, the first and the last among them."""
-    if len(rounds) <= kept:
-        return list(rounds)
-    return [rounds[round(place * (len(rounds) - 1) / (kept - 1))] for place in range(kept)]
+def thinned(values: Sequence[_Value], kept: int = KEPT_ROUNDS) -> list[_Value]:
+    """At most `kept` of some values, evenly spaced, the first and the last among them."""
+    if len(values) <= kept:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (kept - 1))] for place in range(kept)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -117,17 +117,9 @@ class Judgement:
 
     def as_dict(self) -> dict[str, object]:
         """The fields as JSON can hold them: words for enumerations, "inf" for infinite degrees of freedom."""
-        content: dict[str, object] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, StrEnum):
-                value = value.value
-            elif isinstance(value, tuple):
-                value = list(value)
-            elif isinstance(value, float) and math.isinf(value):
-                value = "inf"
-            content[field.name] = value
-        return content
+        content = {**asdict(self), "verdict": self.verdict.value, "evidence": self.evidence.value}
+        content |= {"against": self.against.value, "interval": None if self.interval is None else list(self.interval)}
+        return {name: "inf" if value == math.inf else value for name, value in content.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from baselines.deploying.command_line import cpu_list
-from baselines.report.figures.shared import Looks, axes_text, left_out, row_ticks, spread_over
+from baselines.files.accepted_file import thinned
+from baselines.report.figures.shared import Looks, axes_text, left_out, row_ticks
 from baselines.report.figures.values import COLOURS, MOST_ROWS, Band, Figure, Panel, Series, Table
 from baselines.report.points import Point, Worker, grouped
 
@@ -42,7 +43,7 @@ def affinity(points: Sequence[Point], _: Looks) -> Figure:
         configurations = largest(mine)
         rows += [table_row(question, one, number) for one in configurations for number in range(len(one.workers))]
         if question in PLACED and len(panels) < MOST_ROWS:
-            shown = spread_over(configurations, MOST_ROWS)
+            shown = thinned(configurations, MOST_ROWS)
             drawn += len(shown)
             panels.append(panel_of(PLACED[question], shown))
     total = sum(len(largest(placed[question])) for question in placed if question in PLACED)

@@ -179,11 +179,10 @@ def _errors(series: Series) -> list[list[float]]:
 
 
 def _look(series: Series) -> dict[str, Any]:
-    line = "-" if series.line else "none"
     return {
         "color": HEXES[series.colour],
         "marker": MARKERS[series.marker % len(MARKERS)],
-        "linestyle": line,
+        "linestyle": "-" if series.line else "none",
         "elinewidth": 1.1,
         "capsize": 2,
         "capthick": 1.1,

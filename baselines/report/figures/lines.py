@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from baselines.deploying.promise import Promise
 from baselines.judging.wording import counted, three_digits
@@ -30,17 +31,8 @@ def out_of_the_box(points: Sequence[Point], backends: Looks) -> Figure:
     for batch in drawn:
         values = [one.latency.value for one in batches[batch]]
         unit, scale = unit_of(values)
-        panels.append(
-            Panel(
-                title=f"batch {batch}",
-                x_label="sequence length, tokens",
-                y_label=f"median latency, {unit}",
-                ticks=number_ticks(one.sequence_length for one in batches[batch]),
-                log_x=True,
-                log_values=wide(values),
-                series=backend_lines(batches[batch], backends, lambda one: one.latency, scale),
-            )
-        )
+        panel = length_panel(batches[batch], backends, f"median latency, {unit}", lambda one: one.latency, scale)
+        panels.append(replace(panel, log_values=wide(values)))
     return Figure(panels=tuple(panels), table=plain_table(points), notes=notes)
 
 
@@ -53,17 +45,7 @@ def share_of_limit(points: Sequence[Point], backends: Looks) -> Figure:
     ]
     batches = grouped(sorted(best, key=lambda one: (one.size, one.backend)), lambda one: one.batch_size)
     drawn, notes = some_of(list(batches), "batch sizes")
-    panels = tuple(
-        Panel(
-            title=f"batch {batch}",
-            x_label="sequence length, tokens",
-            y_label="% of the machine's limit",
-            ticks=number_ticks(one.sequence_length for one in batches[batch]),
-            log_x=True,
-            series=backend_lines(batches[batch], backends, share),
-        )
-        for batch in drawn
-    )
+    panels = tuple(length_panel(batches[batch], backends, "% of the machine's limit", share) for batch in drawn)
     rows = tuple(
         (one.backend, one.result.id, one.size_text, f"{100 * (one.share_of_limit or 0):.1f} %")
         for one in sorted(told, key=lambda one: (one.backend, one.size))
@@ -78,17 +60,24 @@ def share(point: Point) -> Promise:
     return point.reach.around(100 * (point.share_of_limit or 0.0))
 
 
-def backend_lines(
-    points: Sequence[Point], backends: Looks, quantity: Callable[[Point], Promise], scale: float = 1.0
-) -> tuple[Series, ...]:
-    """A quantity by sequence length, a line per backend."""
+def length_panel(
+    points: Sequence[Point], backends: Looks, y_label: str, quantity: Callable[[Point], Promise], scale: float = 1.0
+) -> Panel:
+    """A quantity by sequence length, a line per backend; all points are of one batch size."""
     lines = []
     for name, mine in by_backend(points).items():
         colour, marker = backends[name]
         ordered = sorted(mine, key=lambda one: one.sequence_length)
         dots = tuple(dot(one.sequence_length, quantity(one), scale) for one in ordered)
         lines.append(Series(label=name, colour=colour, marker=marker, dots=dots))
-    return tuple(lines)
+    return Panel(
+        title=f"batch {points[0].batch_size}",
+        x_label="sequence length, tokens",
+        y_label=y_label,
+        ticks=number_ticks(one.sequence_length for one in points),
+        log_x=True,
+        series=tuple(lines),
+    )
 
 
 def speed_up(points: Sequence[Point], _: Looks) -> Figure:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from baselines.deploying.promise import Promise
+from baselines.files.accepted_file import thinned
 from baselines.judging.wording import duration_text, three_digits
 from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, short
 from baselines.report.points import Point
@@ -45,16 +46,9 @@ def looks(names: Iterable[str]) -> Looks:
     return {name: (COLOURS[place % len(COLOURS)], place) for place, name in enumerate(listed)}
 
 
-def spread_over(values: Sequence[_Value], most: int = MOST_PANELS) -> list[_Value]:
-    """At most so many of some values, the first and the last among them, evenly."""
-    if len(values) <= most:
-        return list(values)
-    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
-
-
 def some_of(values: Sequence[_Value], what: str, most: int = MOST_PANELS) -> tuple[list[_Value], tuple[str, ...]]:
-    """Those that are drawn, as `spread_over` picks them, and a note where they are not all."""
-    drawn = spread_over(values, most)
+    """Those that are drawn, as `thinned` picks them, and a note where they are not all."""
+    drawn = thinned(values, most)
     return drawn, left_out(len(drawn), len(values), what)
 
 

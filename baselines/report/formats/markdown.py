@@ -55,17 +55,15 @@ def markdown(view: View, *, limit: int | None = None) -> str:
     text = _joined(top, reasons, rest, view, bottom)
     if limit is None or _size(text) <= limit:
         return text
-    room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
-    if room < 0:
-        bottom = (
-            ["", "What the study claimed is left out: the summary has no room for it. It is in the report."]
-            if bottom
-            else []
-        )
-        room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
-    if room < 0:
+
+    def least_size() -> int:
+        return _size(_joined(top, reasons, [], view, bottom, cut=rest))
+
+    if bottom and least_size() > limit:
+        bottom = ["", "What the study claimed is left out: the summary has no room for it. It is in the report."]
+    if least_size() > limit:
         reasons = [f"{len(reasons)} reasons were left out: the summary has no room for them. They are in the report."]
-        room = limit - _size(_joined(top, reasons, [], view, bottom, cut=rest))
+    room = limit - least_size()
     lines = [_size(line) + 1 for line in table(rest)[2:]]
     # The first row counts twice: that leaves room for the digits of the counts.
     room -= _size(_joined([], [], rest[:1], view)) - _size(_joined([], [], [], view))
