@@ -173,11 +173,9 @@ def peers_table(records: Sequence[Record]) -> Iterator[str]:
     if asked:
         names = {0.0: "nothing changed", math.inf: "changed"}
         heads = ("rule", *(names.get(share, f"{share:.0%} slower") for share in asked))
-        rows = []
-        for rule in PEERS:
-            counts = [sum(rule in one["peers"] for one in said) for said in asked.values()]
-            rows.append(
-                (label(rule), *(f"{count} of {len(said)}" for count, said in zip(counts, asked.values(), strict=True)))
-            )
+        rows = [
+            (label(rule), *(f"{sum(rule in one['peers'] for one in said)} of {len(said)}" for said in asked.values()))
+            for rule in PEERS
+        ]
         yield "Other rules, of the turns of the first launch pair, as if they were the rounds of two runs; called slower:\n"
         yield from (*table(" | ".join(heads), rows), "")

@@ -77,9 +77,7 @@ def drawn(
 def work_for(benchmarks: Iterable[Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, str]:
     """The variable that has workers do extra work.
 
-    Args:
-        benchmarks: of a run.json in which nothing was changed; shares are of what a forward pass took there.
-        shares: by node id.
+    `shares`, by node id, are of what a forward pass took in `benchmarks`, those of a run.json in which nothing was changed.
     """
     plan, one_step_s = {}, step_s()
     for one in benchmarks:
@@ -92,10 +90,9 @@ def work_for(benchmarks: Iterable[Mapping[str, Any]], shares: Mapping[str, float
 
 def forward_s(benchmark: Mapping[str, Any]) -> float:
     """What a forward pass took: in a duet the reference, else what was measured alone."""
-    launches = benchmark["extra_info"].get("duet", {}).get("launches")
-    return (
-        statistics.median(float(one["reference_s"]) for one in launches) if launches else float(benchmark["stats"]["median"])
-    )
+    if launches := benchmark["extra_info"].get("duet", {}).get("launches"):
+        return statistics.median(float(one["reference_s"]) for one in launches)
+    return float(benchmark["stats"]["median"])
 
 
 def with_work(forward: Forward, steps: int) -> Forward:

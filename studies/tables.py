@@ -56,10 +56,7 @@ def lines_of(question: str, benchmarks: Sequence[Record], plain: Plain) -> Itera
     """The table of one question."""
     if question == "precision":
         for (_, size), group in grouped(benchmarks, lambda one: (shape_of(one), size_of(one))).items():
-            rows: dict[str, list[Record]] = {}
-            for one in group:
-                rows.setdefault(configuration_of(one), []).append(one)
-            fastest_first = sorted(rows.items(), key=lambda named: mean_latency_s(named[1]))
+            fastest_first = sorted(grouped(group, configuration_of).items(), key=lambda named: mean_latency_s(named[1]))
             yield f"### {size}\n"
             yield from markdown([precision_row(name, runs, plain.get(size)) for name, runs in fastest_first])
             yield ""

@@ -51,8 +51,7 @@ def accept(
     if not reason:
         raise Refused(["a baseline needs a reason, for whoever asks why it moved; add: --reason 'what changed, and why'"])
     commit = clean_commit(machines)
-    candidates = [candidate_of(path, only) for path in runs or (None,)]
-    candidates.sort(key=lambda candidate: str(candidate.run.datetime))
+    candidates = sorted((candidate_of(path, only) for path in runs or (None,)), key=lambda one: str(one.run.datetime))
     refuse(refusals.unknown_words(candidates, only))
     refuse(
         [why for candidate in candidates for why in refusals.unfit(candidate, narrowed=bool(only))]

@@ -122,11 +122,10 @@ def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int, card
     """A configuration, what cannot be told apart from it, and how to run it."""
     margin = " " * 14
     yield f"{margin}{configuration_text(candidate)}"
-    if others:
-        texts = [text for text in dict.fromkeys(map(configuration_text, others)) if text != configuration_text(candidate)]
+    texts = [text for text in dict.fromkeys(map(configuration_text, others)) if text != configuration_text(candidate)]
+    if texts:
         more = f"; and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-        if texts:
-            yield f"{margin}not told apart by the intervals: {'; '.join(texts[:_NAMED])}{more}"
+        yield f"{margin}not told apart by the intervals: {'; '.join(texts[:_NAMED])}{more}"
     if (share := candidate.result.share_of_limit) is not None:
         yield f"{margin}{share:.0%} of what its CPUs reach on a large matrix product"
     configuration = candidate.result.configuration

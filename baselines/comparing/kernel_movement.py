@@ -13,7 +13,6 @@ from baselines.judging.wording import duration_text
 MOVED_LIMIT: Final = 0.25
 """A run in which the kernel's slow turns (upper quartile) take longer than its quick ones (lower) by more is unstable."""
 
-
 LEAST_TURNS: Final = 10
 """Turns below which nothing is said of the machine's steadiness: quartiles of fewer are nearly single turns."""
 

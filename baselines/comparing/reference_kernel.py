@@ -71,11 +71,8 @@ def kernel_in(past: Mapping[str, Past]) -> Kernel:
         backend: min(proofs, key=lambda one: (not one.proven, one.ratio_sd)) for backend, proofs in proofs_of(past).items()
     }
     identities = tested(past)
-    parts = {}
-    for key in identities:
-        proof = chosen[backend_of(past[key])]
-        if proof.proven:
-            parts[key] = proof.part
+    proofs = {key: chosen[backend_of(past[key])] for key in identities}
+    parts = {key: proof.part for key, proof in proofs.items() if proof.proven}
     return Kernel(proofs=tuple(chosen.values()), parts=parts, identities=identities)
 
 
@@ -96,12 +93,10 @@ def proofs_of(past: Mapping[str, Past]) -> dict[str, list[Proof]]:
 
 def tested(past: Mapping[str, Past]) -> dict[str, str]:
     """By key of the benchmarks whose accepted runs all carry one kernel, and are enough: which one."""
-    found = {}
-    for key, one in past.items():
-        identity = identity_of([*one.recent, *([] if one.anchor is None else [one.anchor])])
-        if identity is not None and len(one.recent) >= PROVING_RUNS:
-            found[key] = identity
-    return found
+    enough = {
+        key: [*one.recent, one.anchor or one.recent[-1]] for key, one in past.items() if len(one.recent) >= PROVING_RUNS
+    }
+    return {key: identity for key, results in enough.items() if (identity := identity_of(results)) is not None}
 
 
 def backend_of(past: Past) -> str:

@@ -70,18 +70,19 @@ def recommendations(
 
 def _recommendation(size: tuple[int, int], candidates: Sequence[Candidate], cores: int | None) -> Recommendation:
     by_latency = sorted(candidates, key=lambda one: one.latency.value)
-    by_throughput = sorted((one for one in candidates if one.throughput), key=lambda one: -_throughput(one))
-    cheapest = max(by_throughput, key=lambda one: _throughput(one) / (one.cores or cores or 1), default=None)
+    told = [(one.throughput, one) for one in candidates if one.throughput]
+    by_throughput = sorted(told, key=lambda pair: -pair[0].value)
+    per_core = [(throughput.value / (one.cores or cores), one) for throughput, one in by_throughput if cores]
     return Recommendation(
         batch_size=size[0],
         sequence_length=size[1],
         fastest=by_latency[0],
         as_fast=tuple(one for one in by_latency[1:] if one.latency.overlaps(by_latency[0].latency)),
-        most=by_throughput[0] if by_throughput else None,
-        as_much=tuple(one for one in by_throughput[1:] if _meets(one.throughput, by_throughput[0].throughput)),
-        cheapest=cheapest if cores else None,
+        most=by_throughput[0][1] if by_throughput else None,
+        as_much=tuple(one for throughput, one in by_throughput[1:] if throughput.overlaps(by_throughput[0][0])),
+        cheapest=max(per_core, key=lambda pair: pair[0])[1] if per_core else None,
         pytorch=next(
-            (one for one in by_throughput if one.out_of_the_box and one.result.configuration.get("backend") == "pytorch"),
+            (one for _, one in by_throughput if one.out_of_the_box and one.result.configuration.get("backend") == "pytorch"),
             None,
         ),
     )
@@ -98,11 +99,3 @@ def _candidate(result: Result, record: Mapping[str, Any], reach: Reach) -> Candi
         throughput=None if result.throughput_per_s is None else reach.around(result.throughput_per_s),
         accepted_runs=reach.accepted_runs,
     )
-
-
-def _throughput(one: Candidate) -> float:
-    return one.throughput.value if one.throughput else 0.0
-
-
-def _meets(one: Promise | None, other: Promise | None) -> bool:
-    return one is not None and other is not None and one.overlaps(other)

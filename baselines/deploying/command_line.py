@@ -22,10 +22,7 @@ def command_lines(
     configuration that left the threads to the framework had neither. Of several instances each was bound to the nodes of
     its own CPUs, which is what --localalloc comes to.
 
-    Args:
-        configuration: as a result has it.
-        instances: the CPUs of each.
-        card: what `run.backends` has of its backend; empty where the run says nothing.
+    `instances` has the CPUs of each, `card` what `run.backends` has of the backend; it is empty where the run says nothing.
     """
     threads, variables = configuration.get("threads"), variables_of(configuration, card)
     if threads is None and configuration.get("memory_policy", "default") == "default":

@@ -20,14 +20,11 @@ NEAR: Final = 1.05
 """A thread more has to make a request at least 5 % faster: launches differ by as much."""
 
 Records = Sequence[tuple[Result, Mapping[str, Any]]]
+"""Of a run, each result with its record in the file."""
 
 
 def plan_of(results: Records, run: str) -> dict[str, Any]:
-    """The content of a plan.
-
-    Args:
-        results: of a run, each with its record in the file.
-        run: how messages and the plan call it.
+    """The content of a plan, from the results of a run; `run` is how messages and the plan call it.
 
     Raises:
         RunFileError: the run has no core count scaling at batch size 1.
@@ -36,9 +33,8 @@ def plan_of(results: Records, run: str) -> dict[str, Any]:
     for result, record in results:
         threads, size = result.configuration.get("threads"), result.problem_size
         if _extra(record).get("question") == "core_count_scaling" and size.get("batch_size") == 1 and threads is not None:
-            of_backend = scaling.setdefault(
-                (str(result.configuration["backend"]), str(result.configuration["precision"])), {}
-            )
+            backend, precision = (str(result.configuration[key]) for key in ("backend", "precision"))
+            of_backend = scaling.setdefault((backend, precision), {})
             of_backend.setdefault(int(size["sequence_length"]), {})[int(threads)] = result.median_s
     if not scaling:
         raise RunFileError(

@@ -34,7 +34,8 @@ def to_text(content: Mapping[str, Any]) -> str:
         ValueError: a number in it is NaN or infinite.
     """
     head = [f"{_json(key)}: {_json(value)}," for key, value in content.items() if key not in ("baseline", "benchmarks")]
-    body = ['"benchmarks": [', *_with_commas([_json(benchmark) for benchmark in content["benchmarks"]]), "]", "}"]
+    listed = [_json(benchmark) for benchmark in content["benchmarks"]]
+    body = ['"benchmarks": [', *(f"{line}," for line in listed[:-1]), *listed[-1:], "]", "}"]
     before = ["{", *head]
     checksums = [_checksum(line) for line in [*before, *body]]
     baseline = f"{_BASELINE_LINE}{_json({**content['baseline'], 'lines': checksums})},"
@@ -60,10 +61,6 @@ def _checksum(line: str) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
-
-
-def _with_commas(lines: list[str]) -> list[str]:
-    return [f"{line}," for line in lines[:-1]] + lines[-1:]
 
 
 @dataclass(frozen=True, kw_only=True)

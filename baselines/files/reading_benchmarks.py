@@ -15,7 +15,6 @@ from baselines.files.run_folder import RunFileError
 
 _IDENTITY_TEXT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
-
 _ONE_VALUE: Final = 1e-9
 """Two readings of one number agree within this share; only a hand can make them differ by more."""
 

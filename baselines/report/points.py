@@ -142,7 +142,7 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
         batch_size=_count(result.problem_size.get("batch_size")),
         sequence_length=_count(result.problem_size.get("sequence_length")),
         reach=reach,
-        workers=tuple(_worker(one) for one in _objects(extra.get("per_instance"))),
+        workers=tuple(_worker(mapping(one)) for one in _list(extra.get("per_instance"))),
         busy=_busy(mapping(extra.get("cpu_busy"))),
         tail=tail,
         share_of_limit=number(work.get("share_of_limit")),
@@ -153,8 +153,7 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
 
 
 def _worker(words: Mapping[str, Any]) -> Worker:
-    listed = words["thread_masks"] if isinstance(words.get("thread_masks"), list) else []
-    masks = [one for one in listed if isinstance(one, list) and len(one) == 2]
+    masks = [one for one in _list(words.get("thread_masks")) if isinstance(one, list) and len(one) == 2]
     return Worker(
         cpus=_cpus(words.get("cpus")),
         masks=tuple((_cpus(cpus), _count(count)) for cpus, count in masks),
@@ -180,12 +179,12 @@ def _is_cpu(text: object) -> bool:
 
 
 def _cpus(value: object) -> tuple[int, ...]:
-    listed = value if isinstance(value, list) else []
-    return tuple(sorted(cpu for cpu in listed if isinstance(cpu, int) and not isinstance(cpu, bool) and 0 <= cpu < 10**5))
+    numbers = (one for one in _list(value) if isinstance(one, int) and not isinstance(one, bool))
+    return tuple(sorted(cpu for cpu in numbers if 0 <= cpu < 10**5))
 
 
-def _objects(value: object) -> Sequence[Mapping[str, Any]]:
-    return [mapping(one) for one in value] if isinstance(value, list) else []
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _count(value: object) -> int:

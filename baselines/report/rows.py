@@ -18,7 +18,6 @@ from baselines.judging.wording import interval_text, one_line, percent
 PLAIN: Final = frozenset({Verdict.PASSED, Verdict.NEW})
 """Verdicts that need no reason."""
 
-
 HEADS: Final = (
     "verdict",
     "benchmark",

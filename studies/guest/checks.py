@@ -15,11 +15,7 @@ LEAST_PAGES: Final = 10_000
 
 
 def topology_complaints(machine: Mapping[str, Any]) -> Iterator[str]:
-    """`python -m fixtures.machine` against what qemu was told.
-
-    Args:
-        machine: what it printed.
-    """
+    """What `python -m fixtures.machine` printed against what qemu was told."""
     topology = machine["topology"]
     cores = [list(range(first, first + THREADS)) for first in range(0, CPUS, THREADS)]
     per_node = CORES * THREADS
@@ -31,11 +27,7 @@ def topology_complaints(machine: Mapping[str, Any]) -> Iterator[str]:
 
 
 def run_complaints(run: Mapping[str, Any]) -> Iterator[str]:
-    """A run of the questions: all measured, every mask inside its grant, every page where it should be.
-
-    Args:
-        run: the content of its run.json.
-    """
+    """The run.json of the questions: all measured, every mask inside its grant, every page where it should be."""
     counts = Counter(one["extra_info"]["question"] for one in run["benchmarks"])
     for question in QUESTIONS:
         if not counts[question]:

@@ -41,12 +41,10 @@ def escaped(text: str) -> str:
 
 
 def markdown(view: View, *, limit: int | None = None) -> str:
-    """The text of report.md.
+    """The text of report.md; `limit` is of its length in bytes as UTF-8.
 
-    Args:
-        view: what to say.
-        limit: of its length in bytes as UTF-8. Rows that passed are left out first, then new ones, then claims, then
-            reasons, and a line says so. Rows that need a look never are: the text is longer where they alone are.
+    Rows that passed are left out first, then new ones, then claims, then reasons, and a line says so. Rows that need a look
+    never are: the text is longer where they alone are.
     """
     looked_at = [row for row in view.rows if row.needs_reason]
     rest = [row for row in view.rows if not row.needs_reason]
