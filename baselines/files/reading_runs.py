@@ -148,11 +148,8 @@ class _FileOfRun:
         number = self.path.name.split("_")[0]
         return Acceptance(
             number=int(number) if number.isdecimal() else 0,
-            reason=str(words["reason"]),
-            accepted=str(words["accepted"]),
-            commit=str(words["commit"]),
-            run=str(words["run"]),
             whole=words["whole"] is True,
+            **{key: str(words[key]) for key in ("reason", "accepted", "commit", "run")},
         )
 
     def _restore(self) -> str:

@@ -33,9 +33,8 @@ class Difference:
         """How far beyond the truth the estimate lies with probability `level`; negative for a level above one half."""
         from scipy.special import ndtri, stdtrit
 
-        if math.isinf(self.degrees_of_freedom):
-            return -float(ndtri(level)) * self.standard_error
-        return -float(stdtrit(self.degrees_of_freedom, level)) * self.standard_error
+        df = self.degrees_of_freedom
+        return -float(ndtri(level) if math.isinf(df) else stdtrit(df, level)) * self.standard_error
 
     def upper_bound(self, level: float) -> float:
         """What the true difference exceeds with probability `level` at most."""
@@ -55,9 +54,8 @@ class Difference:
         """The probability that the Student distribution exceeds `t`."""
         from scipy.special import ndtr, stdtr
 
-        if math.isinf(self.degrees_of_freedom):
-            return float(ndtr(-t))
-        return float(stdtr(self.degrees_of_freedom, -t))
+        df = self.degrees_of_freedom
+        return float(ndtr(-t) if math.isinf(df) else stdtr(df, -t))
 
 
 def ratio_of(logarithm: float) -> float:

@@ -89,7 +89,7 @@ def overall(duets: Sequence[Duet], policy: DuetPolicy) -> Overall | None:
     configurations: dict[str, list[Duet]] = {}
     for duet in duets:
         configurations.setdefault(duet.configuration, []).append(duet)
-    weights, fits = [], []
+    fits: list[tuple[int, Fit]] = []
     for members in configurations.values():
         least = min(len(one.launches) for one in members)
         together = [
@@ -97,17 +97,13 @@ def overall(duets: Sequence[Duet], policy: DuetPolicy) -> Overall | None:
             for pairs in zip(*(one.launches[:least] for one in members), strict=True)
         ]
         if (found := fit(together)) is not None:
-            weights.append(len(members))
-            fits.append(found)
+            fits.append((len(members), found))
     if not fits:
         return None
-    total = sum(weights)
-    estimate = math.fsum(weight * one.estimate for weight, one in zip(weights, fits, strict=True)) / total
-    parts = [
-        (weight / total) ** 2 * max(one.variance, policy.smallest_sd**2) * one.share
-        for weight, one in zip(weights, fits, strict=True)
-    ]
+    total = sum(weight for weight, _ in fits)
+    estimate = math.fsum(weight * one.estimate for weight, one in fits) / total
+    parts = [(weight / total) ** 2 * max(one.variance, policy.smallest_sd**2) * one.share for weight, one in fits]
     variance = math.fsum(parts)
-    df = variance**2 / math.fsum(part**2 / one.degrees_of_freedom for part, one in zip(parts, fits, strict=True))
+    df = variance**2 / math.fsum(part**2 / one.degrees_of_freedom for part, (_, one) in zip(parts, fits, strict=True))
     mean = Difference(estimate=estimate, standard_error=math.sqrt(variance), degrees_of_freedom=df)
     return Overall(ratio=mean.ratio, interval=mean.interval(policy.pass_level), benchmarks=total)

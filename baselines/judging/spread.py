@@ -62,10 +62,9 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
     known = {name: history for name, history in histories.items() if history.runs}
     if not known:
         return {}
-    run_moderated = _moderated(
-        [[run_value(run) for run in history.runs] for history in known.values()], smallest=policy.smallest_run_sd**2
-    )
-    launch_moderated = _pooled_launches(list(known.values()), smallest=policy.smallest_run_sd**2)
+    smallest = policy.smallest_run_sd**2
+    run_moderated = _moderated([[[run_value(run) for run in history.runs]] for history in known.values()], smallest=smallest)
+    launch_moderated = _moderated([history.runs for history in known.values()], smallest=smallest)
     seen_runs = max(len(history.runs) for history in known.values())
     prior = policy.prior_run_sd**2
 
@@ -86,7 +85,7 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
         if launch_df > 0:
             variance = max(variance, share * launch_variance)
         spreads[name] = Spread(
-            run_variance=max(variance, policy.smallest_run_sd**2),
+            run_variance=max(variance, smallest),
             run_degrees_of_freedom=df,
             launch_variance=launch_variance if launch_df > 0 else None,
             launch_degrees_of_freedom=launch_df,
@@ -126,19 +125,12 @@ def _difference(estimate: float, spread: Spread, *, runs: float, launches: float
     They are never more than those of the variance between runs: the highest level of variation decides (Kalibera and Jones,
     ISMM 2013).
     """
-    between = runs * spread.run_variance
-    if spread.launch_variance is None or launches == 0:
-        return Difference(
-            estimate=estimate, standard_error=math.sqrt(between), degrees_of_freedom=spread.run_degrees_of_freedom
-        )
-    within = launches * spread.launch_variance
-    variance = between + within
-    satterthwaite = variance**2 / (between**2 / spread.run_degrees_of_freedom + within**2 / spread.launch_degrees_of_freedom)
-    return Difference(
-        estimate=estimate,
-        standard_error=math.sqrt(variance),
-        degrees_of_freedom=min(satterthwaite, spread.run_degrees_of_freedom),
-    )
+    variance, df = runs * spread.run_variance, spread.run_degrees_of_freedom
+    if spread.launch_variance is not None and launches != 0:
+        between, within = variance, launches * spread.launch_variance
+        variance = between + within
+        df = min(df, variance**2 / (between**2 / df + within**2 / spread.launch_degrees_of_freedom))
+    return Difference(estimate=estimate, standard_error=math.sqrt(variance), degrees_of_freedom=df)
 
 
 def sum_of_squares(values: Sequence[float]) -> float:
@@ -147,25 +139,14 @@ def sum_of_squares(values: Sequence[float]) -> float:
     return math.fsum((value - centre) ** 2 for value in values)
 
 
-def _moderated(samples: Sequence[Sequence[float]], *, smallest: float) -> list[tuple[float, float]]:
-    """Moderated variance and degrees of freedom of each sample; empty when none has two values."""
-    own = [len(sample) - 1 for sample in samples]
-    return _squeezed([sum_of_squares(sample) for sample in samples], own, smallest=smallest)
-
-
-def _pooled_launches(histories: Sequence[History], *, smallest: float) -> list[tuple[float, float]]:
-    """Moderated variance between launches within runs, per benchmark; empty when no run has two launches."""
-    squares = [math.fsum(sum_of_squares(run) for run in history.runs) for history in histories]
-    own = [sum(len(run) - 1 for run in history.runs) for history in histories]
-    return _squeezed(squares, own, smallest=smallest)
-
-
-def _squeezed(squares: Sequence[float], own: Sequence[int], *, smallest: float) -> list[tuple[float, float]]:
-    """Sums of squares and their degrees of freedom, moderated; empty when there are no degrees of freedom at all."""
+def _moderated(benchmarks: Sequence[Sequence[Sequence[float]]], *, smallest: float) -> list[tuple[float, float]]:
+    """By benchmark, moderated variance within its samples and degrees of freedom; empty where no sample has two values."""
+    own = [sum(len(sample) - 1 for sample in samples) for samples in benchmarks]
     if not any(own):
         return []
     from baselines.judging.moderation import squeeze
 
+    squares = [math.fsum(map(sum_of_squares, samples)) for samples in benchmarks]
     variances = [max(square / df, smallest) if df else 0.0 for square, df in zip(squares, own, strict=True)]
     moderated = squeeze(variances, [float(df) for df in own])
     return list(zip(moderated.variances, moderated.degrees_of_freedom, strict=True))
