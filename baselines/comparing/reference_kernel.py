@@ -93,10 +93,9 @@ def proofs_of(past: Mapping[str, Past]) -> dict[str, list[Proof]]:
 
 def tested(past: Mapping[str, Past]) -> dict[str, str]:
     """By key of the benchmarks whose accepted runs all carry one kernel, and are enough: which one."""
-    enough = {
-        key: [*one.recent, one.anchor or one.recent[-1]] for key, one in past.items() if len(one.recent) >= PROVING_RUNS
-    }
-    return {key: identity for key, results in enough.items() if (identity := identity_of(results)) is not None}
+    enough = {key: one for key, one in past.items() if len(one.recent) >= PROVING_RUNS}
+    found = {key: identity_of([*one.recent, *filter(None, [one.anchor])]) for key, one in enough.items()}
+    return {key: identity for key, identity in found.items() if identity is not None}
 
 
 def backend_of(past: Past) -> str:
