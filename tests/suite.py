@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,12 @@ class Suite:
 
     def start(self, *arguments: str, hostile: bool = False, **variables: str) -> subprocess.Popen[str]:
         """Starts it and does not wait."""
+        return self.start_as(self.command(*arguments, hostile=hostile), **variables)
+
+    def start_as(self, command: Sequence[str], **variables: str) -> subprocess.Popen[str]:
+        """Starts a command line that leads to the suite's, in the suite's environment."""
         return subprocess.Popen(
-            self.command(*arguments, hostile=hostile),
+            command,
             cwd=REPOSITORY,
             env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,

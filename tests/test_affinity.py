@@ -214,7 +214,7 @@ class TestCheckMasks:
         masks = {10: frozenset({0, 1}), 11: frozenset({0}), 12: frozenset({1}), 13: frozenset({0, 1})}
         report = check_masks(masks, granted=(0, 1))
 
-        assert report == MaskReport(grouped=(("0", 1), ("0-1", 2), ("1", 1)), pinned_by_framework=2)
+        assert report == MaskReport(grouped=(("0", 1), ("0-1", 2), ("1", 1)), pinned_by_framework=2, strayed=0)
         assert report.as_json() == [[[0], 1], [[0, 1], 2], [[1], 1]]
 
     def test_single_cpu_grant(self) -> None:
@@ -229,6 +229,7 @@ class TestCheckMasks:
             match=r"2 of 3 threads may run on CPUs 2-3,5 outside the granted CPUs 0-1: every thread's mask must",
         ):
             check_masks(masks, granted=(0, 1))
+        assert check_masks(masks, granted=(0, 1), may_stray=True).strayed == 2
 
     def test_uncovered(self) -> None:
         """A granted CPU on which no thread may run is an error."""

@@ -219,6 +219,22 @@ def test_one_cpu(suite: Suite) -> None:
     assert "its mask has 1 CPUs" in refused.stdout + refused.stderr
 
 
+@pytest.mark.every_cpu
+@pytest.mark.parametrize("cpu", sorted(os.sched_getaffinity(0))[:2])
+def test_out_of_the_box_on_one_cpu_of_several(suite: Suite, cpu: int) -> None:
+    """What the framework does under that mask is measured, on whichever CPU; threads that stray are counted and reported."""
+    suite.report = True
+    command = suite.command(OUT_OF_THE_BOX, *SHORT, "--backends=onnxruntime")
+    ended = suite.end(suite.start_as(["taskset", "-c", str(cpu), *command]))
+    assert ended.code == 0, ended.text
+    (benchmark,) = ended.benchmarks.values()
+    (instance,) = benchmark["extra_info"]["per_instance"]
+    strayed = sum(count for cpus, count in instance["thread_masks"] if not set(cpus) <= {cpu})
+    assert instance["strayed_threads"] == strayed
+    (report,) = suite.runs.glob("*/report/report.md")
+    assert ("threads that may run outside the CPUs of this run" in report.read_text()) is (strayed > 0)
+
+
 def test_two_runs_at_once(suite: Suite) -> None:
     """A second run on the same CPUs is refused with the first one's pid; with --wait it queues behind it."""
     first = suite.start(SCALING, "--benchmark-only", "--preset=quick", *ONE, "--benchmark-max-time=12")

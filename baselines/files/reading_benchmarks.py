@@ -83,10 +83,16 @@ def benchmark_result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         wait_share=number_of(extra.get("wait_share")),
         others_share=number_of(extra.get("others_share")),
         share_of_limit=number_of(mapping(extra.get("work")).get("share_of_limit")),
+        strayed_threads=_strayed_threads(extra.get("per_instance")),
         anchor=marks.get("anchor") is True,
         accepted_as=text_of(marks.get("accepted_as")),
         duet=mapping(extra.get("duet")),
     )
+
+
+def _strayed_threads(per_instance: object) -> int:
+    counts = [mapping(one).get("strayed_threads") for one in per_instance] if isinstance(per_instance, list) else []
+    return sum(count for count in counts if isinstance(count, int))
 
 
 def _words_and_identity(benchmark: Mapping[str, Any], *, ours: bool) -> tuple[Mapping[str, Any], dict[str, Any]]:

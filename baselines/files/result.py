@@ -88,6 +88,8 @@ class Result:
     """Share of its CPUs' time in which they worked for other processes; None where the file does not say."""
     share_of_limit: float | None
     """Its arithmetic rate as a share of what its CPUs reach on a large matrix product; None where the file does not say."""
+    strayed_threads: int
+    """Threads that the framework let run outside the CPUs that its instance was given."""
     anchor: bool
     """Whether this accepted result is the one that slow creep is measured from."""
     accepted_as: str | None

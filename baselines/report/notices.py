@@ -41,6 +41,11 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
             yield f"the machine was not steady in this run, by the reference kernel: {movement}"
     if passed := {f"{name}={value}" for one in run.results for name, value in one.passed_env.items()}:
         yield f"measured with {' '.join(sorted(passed))}, let through from the shell (--pass-env)"
+    if strayed := [one for one in run.results if one.strayed_threads]:
+        yield (
+            f"{len(strayed)} benchmarks out of the box have threads that may run outside the CPUs of this run "
+            f"({strayed[0].id}: {strayed[0].strayed_threads}): their framework gave them CPUs by itself"
+        )
     if run.dirty:
         yield "this run was measured with uncommitted changes"
     disturbed = sum(disturbed_because(result) is not None for result in run.results)
