@@ -63,6 +63,7 @@ class Suite:
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
             "XDG_CACHE_HOME": str(cache_home),
             "TMPDIR": str(folder),
+            "PYTEST_PLUGINS": "tests.own_locks",
             "COLUMNS": "200",
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import multiprocessing
@@ -16,9 +17,9 @@ import pytest
 from baselines.__main__ import main
 from baselines.files.run_folder import RunFileError, assemble, newest_run, read_journal, recover, write_run
 from fixtures.asked.problem_size import ProblemSize
-from fixtures.run import progress
+from fixtures.run import lock, progress
 from fixtures.run.journal import Journal, JournalError, new_run_folder
-from fixtures.run.lock import CpusBusy, lock_path, locked_cpus
+from fixtures.run.lock import CpusBusy, locked_cpus
 
 HEADER = {"machine_info": {}, "commit_info": {}, "datetime": "now", "version": "5.3.1", "run": {"preset": "quick"}}
 BENCHMARK = {"name": "one", "fullname": "file::one", "stats": {"median": 1.0, "data": [1.0]}}
@@ -127,13 +128,19 @@ def test_folders_of_runs(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def lock_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Locks of this test's own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for locks of this test's own, which every user may write in."""
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(lock, "FOLDERS", (tmp_path,))
     return tmp_path
 
 
-def test_a_cpu_is_measured_on_by_one(lock_folder: Path) -> None:
+def lock_of(locks: Path, cpu: int) -> Path:
+    """Its file."""
+    return locks / f"bert-cpu-benchmarks-cpu{cpu}.lock"
+
+
+def test_a_cpu_is_measured_on_by_one(locks: Path) -> None:
     """A second holder is refused with the first one's pid and what to do; other CPUs stay free; the end frees it."""
     with locked_cpus([0, 1], wait=False, tell=print):
         with pytest.raises(CpusBusy, match=rf"CPU 1 is being measured on by process {os.getpid()}.*--wait"):
@@ -141,7 +148,15 @@ def test_a_cpu_is_measured_on_by_one(lock_folder: Path) -> None:
         with locked_cpus([2], wait=False, tell=print):
             pass
     with locked_cpus([1], wait=False, tell=print):
-        assert lock_path(1).parent == lock_folder
+        assert lock_of(locks, 1).is_file()
+
+
+def test_no_variable_moves_the_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two jobs with different TMPDIR find the same one."""
+    before = lock.lock_folder()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert lock.lock_folder() == before
 
 
 def hold(path: str, ready: multiprocessing.synchronize.Event) -> None:
@@ -152,11 +167,11 @@ def hold(path: str, ready: multiprocessing.synchronize.Event) -> None:
     multiprocessing.Event().wait()
 
 
-def test_death_frees_a_lock(lock_folder: Path) -> None:
+def test_death_frees_a_lock(locks: Path) -> None:
     """Kill -9 of the holder is enough: no stale lock, nothing to remove by hand."""
     context = multiprocessing.get_context("fork")
     ready = context.Event()
-    holder = context.Process(target=hold, args=(str(lock_path(0)), ready))
+    holder = context.Process(target=hold, args=(str(lock_of(locks, 0)), ready))
     holder.start()
     assert ready.wait(10)
     with pytest.raises(CpusBusy):
@@ -167,14 +182,50 @@ def test_death_frees_a_lock(lock_folder: Path) -> None:
         pass
 
 
-def test_a_lock_is_not_followed_elsewhere(lock_folder: Path) -> None:
-    """A link in the shared folder does not make the suite write to another file."""
-    victim = lock_folder / "victim"
+def test_a_lock_is_not_followed_elsewhere(locks: Path) -> None:
+    """A link in the shared folder does not make the suite write to another file, nor a pipe wait for ever."""
+    victim = locks / "victim"
     victim.write_text("precious")
-    lock_path(0).symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic links"):
+    lock_of(locks, 0).symlink_to(victim)
+    with pytest.raises(CpusBusy, match=r"cpu0\.lock, .* cannot be used .*symbolic links.*; remove it"):
         locked_cpus([0], wait=False, tell=print).__enter__()
     assert victim.read_text() == "precious"
+    os.mkfifo(lock_of(locks, 1))
+    with pytest.raises(CpusBusy, match="it is no plain file"):
+        locked_cpus([1], wait=False, tell=print).__enter__()
+
+
+def test_another_users_lock_that_may_only_be_read(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It locks as well; only the process is not written into it."""
+    lock_of(locks, 0).write_text("4711\n")
+
+    def may_read(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, mode)
+
+    opened = os.open
+    monkeypatch.setattr(lock.os, "open", may_read)
+    with locked_cpus([0], wait=False, tell=print), pytest.raises(CpusBusy, match="process 4711"):
+        locked_cpus([0], wait=False, tell=print).__enter__()
+
+
+@pytest.mark.parametrize("refused", ["flock", "no folder"])
+def test_where_nothing_can_be_locked_it_is_said(locks: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """NFS and WSL refuse flock, a read-only system has no folder: measured, and not in silence."""
+
+    def refuses(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    if refused == "flock":
+        monkeypatch.setattr(lock.fcntl, "flock", refuses)
+    else:
+        locks.chmod(0o755)
+    told: list[str] = []
+    with locked_cpus([0], wait=False, tell=told.append):
+        (line,) = told
+    assert "a second run on" in line
+    assert "would not be noticed" in line
 
 
 def test_what_is_left_follows_what_the_benchmarks_cost(monkeypatch: pytest.MonkeyPatch) -> None:
