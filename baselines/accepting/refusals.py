@@ -73,8 +73,11 @@ def unfit(candidate: Candidate, *, narrowed: bool) -> list[str]:
         reasons.append(f"{name}: it does not say when it was measured; measure again: {MEASURE}")
     if not run.speed_guards:
         reasons.append(f"{name}: measured with --no-speed-guards, so that its times mean nothing; measure: {MEASURE}")
+    again = f"pytest {run.arguments}" if run.arguments else MEASURE
+    if run.commit is None:
+        why = run.commit_error or "its file does not say"
+        reasons.append(f"{name}: it is not known which commit was measured ({why}); mend that, then: {again}")
     if run.dirty:
-        again = f"pytest {run.arguments}" if run.arguments else MEASURE
         reasons.append(
             f"{name}: measured with uncommitted changes, so that no commit can measure it again; commit, then: {again}"
         )

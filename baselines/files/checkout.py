@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from baselines.files.run_folder import RunFileError
 from baselines.judging.wording import listed, typed
@@ -22,7 +23,7 @@ def clean_commit(machines: Path) -> str:
     Raises:
         RunFileError: it is no git checkout, or it has changes.
     """
-    inside = next(folder for folder in (machines.absolute(), *machines.absolute().parents) if folder.is_dir())
+    inside = _inside(machines)
     try:
         top = Path(_git(inside, "rev-parse", "--show-toplevel").rstrip("\n"))
         commit = _git(inside, "rev-parse", "--verify", "HEAD").strip()
@@ -44,13 +45,32 @@ def clean_commit(machines: Path) -> str:
     return commit
 
 
-def has_changes(machines: Path) -> bool | None:
-    """Whether tracked files outside the store and runs/ have changes; None when that is no git checkout."""
+def commit_of(machines: Path) -> dict[str, Any]:
+    """The commit of the checkout that a store is in, with the keys of pytest-benchmark's `commit_info`.
+
+    `dirty`: whether tracked files outside the store and runs/ have changes. Where git cannot be asked, `id` is `unknown`,
+    `dirty` None, and `error` says why and what to do.
+    """
+    inside = _inside(machines)
     try:
-        top = Path(_git(machines.parent, "rev-parse", "--show-toplevel").rstrip("\n"))
-        return bool(_changed(top, machines, untracked="no"))
-    except (OSError, subprocess.CalledProcessError):
-        return None
+        top = Path(_git(inside, "rev-parse", "--show-toplevel").rstrip("\n"))
+        commit, committed, authored = _git(top, "log", "-1", "--format=%H %cI %aI").split()
+        return {
+            "id": commit,
+            "time": committed,
+            "author_time": authored,
+            "dirty": bool(_changed(top, machines, untracked="no")),
+            "project": top.name,
+            "branch": _git(top, "rev-parse", "--abbrev-ref", "HEAD").strip(),
+        }
+    except FileNotFoundError:
+        error = "git is not installed: apt-get install git"
+    except subprocess.CalledProcessError as failed:
+        error = f"git says: {_last_line(failed)}"
+        if trusted := re.search(r"git config --global --add safe\.directory .+", str(failed.stderr)):
+            error = f"the checkout is another user's; if you trust it: {trusted[0]}"
+    unknown = {"id": "unknown", "time": None, "author_time": None, "dirty": None}
+    return {**unknown, "project": inside.name, "branch": "(unknown)", "error": error}
 
 
 def code_changed(folder: Path, before: str | None, after: str | None) -> str | None:
@@ -66,6 +86,11 @@ def code_changed(folder: Path, before: str | None, after: str | None) -> str | N
     return f"the code changed since {before[:12]}: {listed(names.splitlines(), _NAMED)}" if names else None
 
 
+def _inside(machines: Path) -> Path:
+    """The folder of a store, or the one that it will be made in."""
+    return next(folder for folder in (machines.absolute(), *machines.absolute().parents) if folder.is_dir())
+
+
 def _changed(top: Path, machines: Path, *, untracked: str) -> list[str]:
     """Changed files of the checkout, apart from the store and runs/."""
     store = os.path.relpath(machines.resolve(), top.resolve())
@@ -75,7 +100,7 @@ def _changed(top: Path, machines: Path, *, untracked: str) -> list[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    environment = {**{name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}, "LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 

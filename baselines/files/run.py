@@ -44,6 +44,8 @@ class Run:
     machine_soft: Mapping[str, Any]
     """Of a foreign file the few words of pytest-benchmark's machine_info that keep still."""
     commit: str | None
+    commit_error: str | None
+    """Why it is not known."""
     dirty: bool
     """Whether tracked files had changes when it was measured."""
     datetime: dt.datetime | None
