@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import itertools
 import json
+import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -469,3 +473,39 @@ def test_a_line_stays_short(checkout: Checkout) -> None:
     assert len(first) == len(second)
     differing = [before for before, after in zip(first, second, strict=True) if before != after]
     assert len(differing) == 200 + len(["datetime", "baseline"])
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_folder_that_cannot_be_synced(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    """Some file systems refuse to sync a folder: accepted. A disk that fails after the rename: nothing is accepted."""
+    sync = os.fsync
+
+    def refuses(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(error, os.strerror(error))
+        sync(descriptor)
+
+    run = checkout.run()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuses)
+        ended = checkout.accept(run)
+    if error == errno.EIO:
+        assert ended.code == 2
+        assert "Input/output error; nothing was accepted" in ended.err
+        assert checkout.files == {}
+        ended = checkout.accept(run)
+    assert ended.code == 0, ended.err
+    assert len(checkout.files) == 1
+
+
+def test_a_store_that_cannot_be_locked(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that says where it can be."""
+
+    def refuses(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    run = checkout.run()
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    ended = checkout.accept(run)
+    assert ended.code == 2
+    assert "cannot be locked (No locks available); accept in a checkout on a local disk" in ended.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ def put_in_place(path: Path, text: str) -> Path:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except BaseException:
@@ -26,10 +27,19 @@ def put_in_place(path: Path, text: str) -> Path:
     return path
 
 
+def sync(descriptor: int) -> None:
+    """Waits until the disk has a file or folder; where the file system cannot say (WSL, FUSE, 9p), nothing is waited for."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Waits until the disk has the names in a folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)

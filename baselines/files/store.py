@@ -145,7 +145,12 @@ def locked(machines: Path) -> Iterator[None]:
     except OSError as error:
         raise RunFileError(f"{machines}: {error.strerror}") from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise RunFileError(
+                f"{machines} cannot be locked ({error.strerror}); accept in a checkout on a local disk"
+            ) from None
         yield
     finally:
         os.close(descriptor)
@@ -171,7 +176,8 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
                 for stale in folder.glob(f"{TEMPORARY}*"):  # left by a process that was killed; the lock says it is gone
                     stale.unlink()
             text = to_text(stored_content(addition, reason=reason, commit=commit, accepted=now))
-            written.append(put_in_place(folder / file_name(folder, addition.run), text))
+            written.append(folder / file_name(folder, addition.run))
+            put_in_place(written[-1], text)
     except BaseException as error:
         for path in written:  # all of them or none
             path.unlink(missing_ok=True)
