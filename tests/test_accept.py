@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT, STEAL_SHARE_LIMIT
+from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT, STEAL_SHARE_LIMIT, THROTTLED_SHARE_LIMIT
 from baselines.files.past import pasts
 from baselines.files.run_folder import run_path
 from baselines.files.store import accepted_runs
@@ -89,6 +89,7 @@ def test_a_partial_run_is_accepted_by_name_only(checkout: Checkout) -> None:
     ("extra_info", "why"),
     [
         pytest.param({"warm_up": {"steady": False}}, "its rounds still became faster when warm-up ended", id="warm-up"),
+        pytest.param({"throttled_share": 0.99}, r"a CPU quota stopped it in 99% of the quota's periods", id="throttled"),
         pytest.param({"steal_share": 0.2}, r"a hypervisor took 20% of its CPUs' time \(limit 10%\)", id="stolen time"),
     ],
 )
@@ -110,6 +111,8 @@ def test_an_unstable_run_is_refused(checkout: Checkout, extra_info: dict[str, An
     [
         pytest.param({"steal_share": STEAL_SHARE_LIMIT}, 0, id="exactly at the limit"),
         pytest.param({"steal_share": STEAL_SHARE_LIMIT + 1e-6}, 2, id="just above"),
+        pytest.param({"throttled_share": THROTTLED_SHARE_LIMIT}, 0, id="throttled, at the limit"),
+        pytest.param({"throttled_share": THROTTLED_SHARE_LIMIT + 1e-6}, 2, id="throttled, just above"),
         pytest.param({"wait_share": 0.9, "others_share": OTHERS_SHARE_LIMIT}, 0, id="others, at the limit"),
         pytest.param({"wait_share": 0.9, "others_share": OTHERS_SHARE_LIMIT + 1e-6}, 2, id="others, just above"),
         pytest.param({"wait_share": OTHERS_SHARE_LIMIT, "others_share": 0.9}, 0, id="others were there, nothing waited"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures.machine.cgroup import throttled_count
+from fixtures.machine.cgroup import quota_periods, throttled_share
 from fixtures.machine.steadiness import (
     Ticks,
     busy_by_cpu,
@@ -119,24 +119,30 @@ class TestFrequency:
 
 
 class TestThrottled:
-    """How often a CPU quota stopped the process."""
+    """In how many of its periods a CPU quota stopped the process."""
 
     def test_own_and_above(self, tmp_path: Path) -> None:
-        """A quota of a group above stops the process as well, so that all levels count."""
+        """A quota of a group above stops the process as well; the level that stopped it most often counts."""
         root = write_cgroup_v2(tmp_path, own="/a/b", limits={"a/b": "max 100000"})
-        write(root / "sys/fs/cgroup/a/b/cpu.stat", "usage_usec 9\nnr_periods 8\nnr_throttled 3\nthrottled_usec 77")
-        write(root / "sys/fs/cgroup/a/cpu.stat", "usage_usec 9\nnr_periods 8\nnr_throttled 4\nthrottled_usec 77")
-        write(root / "sys/fs/cgroup/other/cpu.stat", "nr_throttled 100")
-        assert throttled_count(root) == 7
+        own, above = root / "sys/fs/cgroup/a/b/cpu.stat", root / "sys/fs/cgroup/a/cpu.stat"
+        write(own, "usage_usec 9\nnr_periods 8\nnr_throttled 3\nthrottled_usec 77")
+        write(above, "usage_usec 9\nnr_periods 20\nnr_throttled 4\nthrottled_usec 77")
+        write(root / "sys/fs/cgroup/other/cpu.stat", "nr_periods 200\nnr_throttled 100")
+        before = quota_periods(root)
+        assert before == {own.parent: (8, 3), above.parent: (20, 4)}
+        write(own, "usage_usec 9\nnr_periods 18\nnr_throttled 4\nthrottled_usec 77")
+        write(above, "usage_usec 9\nnr_periods 30\nnr_throttled 9\nthrottled_usec 77")
+        assert throttled_share(before, quota_periods(root)) == 0.5
+        assert throttled_share(before, before) == 0.0
 
     def test_version_1(self, tmp_path: Path) -> None:
         """Version 1 of cgroups counts in the hierarchy of the cpu controller."""
         root = write_cgroup_v1(tmp_path, own="/job", quotas_us={"job": 50_000})
         write(root / "sys/fs/cgroup/cpu,cpuacct/job/cpu.stat", "nr_periods 8\nnr_throttled 5\nthrottled_time 77")
-        assert throttled_count(root) == 5
+        assert list(quota_periods(root).values()) == [(8, 5)]
 
     def test_not_counted(self, tmp_path: Path) -> None:
-        """Where the cpu controller is off, cpu.stat has no such line, and the count is unknown."""
+        """Where the cpu controller is off, cpu.stat has no such line, and the share is unknown."""
         root = write_cgroup_v2(tmp_path, own="/", limits={})
         write(root / "sys/fs/cgroup/cpu.stat", "usage_usec 9\nuser_usec 8")
-        assert throttled_count(root) is None
+        assert throttled_share(quota_periods(root), quota_periods(root)) is None

@@ -22,11 +22,20 @@ The cost is not in proportion: threads that meet at a barrier all wait for the o
 made rounds of PyTorch with two spinning OpenMP threads 20 to 50 times as long (docs/measuring.md).
 """
 
+THROTTLED_SHARE_LIMIT: Final = 0.01
+"""A CPU quota stopped it in more than this share of the quota's periods (usually 100 ms each): all its threads stood still.
+
+A stop lasts to the end of its period. At this limit it costs the mean 1 % at the most; what is judged begins at 3 %.
+"""
+
 
 def disturbed_because(result: Result) -> str | None:
     """What took CPU time away from a launch; None when nothing did, or the file does not say."""
     if result.steal_share is not None and result.steal_share > STEAL_SHARE_LIMIT:
         return f"a hypervisor took {result.steal_share:.0%} of its CPUs' time (limit {STEAL_SHARE_LIMIT:.0%})"
+    if result.throttled_share is not None and result.throttled_share > THROTTLED_SHARE_LIMIT:
+        periods = f"{result.throttled_share:.0%} of the quota's periods (limit {THROTTLED_SHARE_LIMIT:.0%})"
+        return f"a CPU quota stopped it in {periods}; lift the quota, or use fewer threads"
     if result.wait_share is not None and result.others_share is not None:
         share = min(result.wait_share, result.others_share)
         if share > OTHERS_SHARE_LIMIT:

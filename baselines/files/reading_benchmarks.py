@@ -80,6 +80,7 @@ def benchmark_result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         versions=mapping(extra.get("versions")),
         warmed_up=flag_of(mapping(extra.get("warm_up")).get("steady")),
         steal_share=number_of(extra.get("steal_share")),
+        throttled_share=number_of(extra.get("throttled_share")),
         wait_share=number_of(extra.get("wait_share")),
         others_share=number_of(extra.get("others_share")),
         share_of_limit=number_of(mapping(extra.get("work")).get("share_of_limit")),

@@ -82,6 +82,8 @@ class Result:
     """Whether warm-up ended because rounds were steady; None where the file does not say."""
     steal_share: float | None
     """Share of the CPUs' time that a hypervisor took meanwhile; None where the file does not say."""
+    throttled_share: float | None
+    """Share of the periods of a CPU quota in which it stopped the instance; None where the file does not say."""
     wait_share: float | None
     """How long its threads were ready and had no CPU, as a share of its CPUs' time; None where the file does not say."""
     others_share: float | None

@@ -50,7 +50,8 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
         yield "this run was measured with uncommitted changes"
     disturbed = sum(disturbed_because(result) is not None for result in run.results)
     if disturbed:
-        yield f"{disturbed} of {len(run.results)} benchmarks were disturbed by other processes: read their numbers with care"
+        why = next(filter(None, map(disturbed_because, run.results)))
+        yield f"{disturbed} of {len(run.results)} benchmarks were disturbed: read their numbers with care. The first: {why}"
     outcomes = Counter(str(how.get("outcome")) for how in run.not_measured.values())
     if outcomes:
         yield "not measured: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
