@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,8 @@ from baselines.files.reading_runs import read_run
 from baselines.files.store import add
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel
-from tests.suite import REPOSITORY, SCALING, Ended, Suite
+from tests.builders import git
+from tests.suite import REPOSITORY, SCALING, Ended, Suite, python_m
 
 SESSION = (SCALING, "--benchmark-only", "--preset=quick", "--threads=1", "--benchmark-max-time=0.05", "--confirm=1")
 ONE = "onnxruntime-fp32-threads1-batch1-seq32"
@@ -133,6 +136,31 @@ def test_a_regression_is_a_red_test(gated: Gated) -> None:
     assert f"REGRESSED {ONE}" in junit.read_text()
     (kept,) = [one for one in ended.run["benchmarks"] if one["param"] == ONE]
     assert kept["stats"]["data"], "what was measured is kept, red or not"
+
+
+def test_every_printed_command_can_be_pasted(gated: Gated) -> None:
+    """Made from the run's own arguments and quoted: `rerun` finds that benchmark, `accept` writes into that store."""
+    folder = gated.suite.folder
+    gated.store = gated.suite.store = folder / "my store"
+    gated.accept(slower=0.2)
+    ended = gated("--sequence-lengths=32", "--preset=quick")
+    assert ended.code == 1
+    commands = dict(re.findall(r"^  (rerun|accept) +(.*)$", ended.text, re.MULTILINE))
+    for option in ("--preset=quick", "--threads=1", "--sequence-lengths=32", "--backends=onnxruntime"):
+        assert option in shlex.split(commands["rerun"])
+    collected = python_m(*shlex.split(commands["rerun"]), "--collect-only", "-q", "-p", "no:cacheprovider")
+    assert f"{NODE}[{ONE}]" in collected.stdout, collected.stdout + collected.stderr
+
+    path = max(gated.suite.runs.glob("*/run.json"))
+    path.write_text(path.read_text().replace('"dirty": true', '"dirty": false'))
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "all that a test has left")
+    python, dash_m, *words = shlex.split(commands["accept"])
+    assert (python, dash_m) == ("python", "-m")
+    accepted = python_m(*words)
+    assert accepted.returncode == 0, accepted.stderr
+    assert len(list(gated.store.glob("*/*/*.json"))) == 7
 
 
 def test_the_last_failed_again(gated: Gated) -> None:

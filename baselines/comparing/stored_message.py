@@ -19,7 +19,7 @@ def verdict_line(result: Result, judgement: Judgement) -> str:
 
 
 def regression_lines(
-    result: Result, past: Past | None, judgement: Judgement, *, run: str, options: Sequence[str]
+    result: Result, past: Past | None, judgement: Judgement, *, run: str, options: Sequence[str], store: Sequence[str]
 ) -> list[str]:
     """The message of a red test.
 
@@ -28,7 +28,8 @@ def regression_lines(
         past: the accepted runs of this benchmark.
         judgement: `regressed`, with its numbers.
         run: the folder of the run, as one would type it.
-        options: what the command to rerun it needs: the model, and the file of a card from outside the checkout.
+        options: what the command to rerun it needs: the model, what else was asked for, the file of a card from outside.
+        store: what the command to accept it needs, where the accepted runs are elsewhere.
     """
     ratio, interval = judgement.ratio or 1.0, judgement.interval or (1.0, 1.0)
     # Several launches are behind the verdict: what can be shown is its ratio, and the baseline's own number.
@@ -40,7 +41,7 @@ def regression_lines(
     sure = "" if judgement.p_value is None else f"p = {judgement.p_value:.1e}, one of {judgement.comparisons} comparisons; "
     fresh = "fresh launches" if judgement.evidence is Evidence.CONFIRMED else "launches of this run"
     pytest = ["pytest", result.fullname, "--benchmark-only", *options]
-    accept = ["python", "-m", "baselines", "accept", run, "--only", result.id, "--accept-regression", "--anchor"]
+    accept = ["python", "-m", "baselines", "accept", run, *store, "--only", result.id, "--accept-regression", "--anchor"]
     accept += ["--reason", "..."]
     return [
         f"REGRESSED {result.id}:{numbers} {change_text(ratio, interval)}{limit}",

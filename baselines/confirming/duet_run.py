@@ -20,6 +20,12 @@ LAUNCHES: Final = 16
 """Launch pairs, in a single look: more than a first look has otherwise, because suspects are few, and a wide interval clears
 nothing. Options for the duet's pytest may say otherwise."""
 
+OF_THE_BENCHMARKS: Final = (
+    *("--inputs", "--backends", "--precisions", "--threads", "--instances", "--batch-sizes", "--sequence-lengths"),
+    "--dispatch-plan",
+)
+"""Options without which a benchmark of the run may not exist in the duet."""
+
 
 def measured_in_a_duet(
     names: Sequence[str], run: Run, *, python: str, extra: Sequence[str], checkout: Path
@@ -38,6 +44,7 @@ def measured_in_a_duet(
         command += ["--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]
     for option, value in (("--model", run.model), ("--preset", run.preset)):
         command += [option, value] if value else []
+    command += [option for option in run.options if option.partition("=")[0] in OF_THE_BENCHMARKS]
     suspects = [result for result in run.results if result.fullname in names]
     for name, value in {pair for one in suspects for pair in one.passed_env.items()}:
         if os.environ.get(name) != value:

@@ -112,6 +112,7 @@ class _FileOfRun:
             model=next((result.model for result in results if result.model), text_of(words.get("model"))),
             inputs=text_of(words.get("inputs")),
             backends={name: card for name, card in mapping(words.get("backends")).items() if isinstance(card, dict)},
+            options=texts_of(words.get("options")),
             arguments=text_of(words.get("arguments")),
             speed_guards=words.get("speed_guards") is not False,
             partial=words.get("partial") is True,

@@ -57,6 +57,8 @@ class Run:
     inputs: str | None
     backends: Mapping[str, Mapping[str, Any]]
     """By name, what the cards said: `thread_variables`, `thread_code`, and `file` of one from outside the checkout."""
+    options: tuple[str, ...]
+    """Of its command line: those that say which benchmarks there are and what judges them, as one word each."""
     arguments: str | None
     speed_guards: bool
     """False when it was measured with --no-speed-guards: its times mean nothing."""
@@ -94,6 +96,11 @@ class Run:
             options += [f"--backend-file={card['file']}"] if "file" in card else []
             options += [f"--pass-env={name}" for name in one.passed_env]
         return list(dict.fromkeys(options))
+
+    @property
+    def store_options(self) -> list[str]:
+        """What `python -m baselines` has to be told so that it means the accepted runs of this run's session."""
+        return [option for option in self.options if option.startswith("--store=")]
 
     def judgements_against(self, baseline: Sequence[Run]) -> Mapping[str, Judgement]:
         """What was said while it ran, if it was judged against these very runs; else nothing."""

@@ -63,15 +63,22 @@ def next_steps(comparison: Comparison, rows: Sequence[Row]) -> Iterable[tuple[st
     """What for, and the command."""
     run = comparison.run
     command = ["python", "-m", "baselines"]
+    elsewhere = run.store_options
     path = shown(run.path.parent if run.ours and run.accepted is None else run.path)
     if not comparison.past and run.results:
         if run.ours:
-            yield "make it the baseline", shlex.join([*command, "accept", path, "--reason", "..."])
+            yield "make it the baseline", shlex.join([*command, "accept", path, *elsewhere, "--reason", "..."])
         else:
             yield "name a baseline", f"{shlex.join([*command, 'report', path])} --against BASELINE"
     slow = [row.result for row in rows if row.judgement.verdict is Verdict.REGRESSED]
     if slow and run.ours:
         model = ["--model", run.model] if run.model else []
         named = [result.fullname for result in slow] if len(slow) <= _NAMED else ["benchmarks/"]
-        yield "measure again", shlex.join(["pytest", *named, "--benchmark-only", *model, *run.options_of(slow)])
-        yield "accept as it is", shlex.join([*command, "accept", path, "--accept-regression", "--reason", "..."])
+        yield (
+            "measure again",
+            shlex.join(["pytest", *named, "--benchmark-only", *model, *run.options, *run.options_of(slow)]),
+        )
+        yield (
+            "accept as it is",
+            shlex.join([*command, "accept", path, *elsewhere, "--accept-regression", "--reason", "..."]),
+        )
