@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from fixtures.backends.registry import backend_class
-from fixtures.model.checkpoint import find_or_build, read_config
+from fixtures.model.checkpoint import find_or_build
 from fixtures.model.prepared import PreparationError, prepare_in_subprocess
 
 
@@ -43,7 +43,7 @@ def widen(checkpoint: Path, units: int, target: Path) -> None:
     Raises:
         PreparationError: it is another architecture, or has fewer units than are to be added.
     """
-    config = read_config(checkpoint)
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     if config.get("model_type") != "bert":
         raise PreparationError(f"{checkpoint} is a {config.get('model_type')}; only a bert can be made wider")
     if units > config["intermediate_size"]:
@@ -73,6 +73,6 @@ def prepare_wider(model: str, units: Mapping[str, int], folder: Path) -> dict[st
             widen(find_or_build(model), count, checkpoint)
         onnx = None
         if backend_class(backend).needs_onnx:
-            onnx = str(prepare_in_subprocess(str(checkpoint), [(1, 32)], onnx=True).onnx)
+            onnx = str(prepare_in_subprocess(str(checkpoint), [(1, 32)]).onnx)
         plan[backend] = {"checkpoint": str(checkpoint), "onnx": onnx}
     return plan

@@ -57,8 +57,7 @@ def backend_answers(place: str, precision: str, models: list[PreparedModel]) -> 
     backend.precision = precision
     backend.import_framework(1)
     for model in models:
-        files = {**model.quantized, **({"onnx": model.onnx} if model.onnx else {})}
-        backend.load(model.checkpoint, files.get(backend.artefact(precision) or ""))
+        backend.load(model.checkpoint, model.artefacts.get(backend.artefact(precision) or ""))
         backend.check_precision()
         (case,) = model.cases.values()
         inputs, _ = read_case(case)

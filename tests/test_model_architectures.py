@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fixtures.model.architectures import ARCHITECTURES, config_sha256, maximum_positions
+from fixtures.model.architectures import ARCHITECTURES, config_sha256
 
 # Stored baselines carry these: a change here makes every one of them incomparable.
 PUBLISHED = {
@@ -63,11 +63,20 @@ def test_another_computation_is_another_hash(field: str, value: object) -> None:
     assert config_sha256({**config, field: value}) != config_sha256(config)
 
 
-def test_an_unlisted_architecture_is_hashed_over_all_but_bookkeeping() -> None:
-    """For a model type without a list of defining fields, an unknown field counts and bookkeeping does not."""
-    config = {"model_type": "electra", "embedding_size": 128}
-    assert config_sha256({**config, **BOOKKEEPING}) == config_sha256(config)
-    assert config_sha256({**config, "embedding_size": 64}) != config_sha256(config)
+def test_an_unlisted_type_is_hashed_over_what_differs_from_its_defaults() -> None:
+    """Without a list of defining fields, defaults may be spelled out, left out or added, and bookkeeping too."""
+    defaults = {"model_type": "electra", "embedding_size": 128, "hidden_size": 256, "use_cache": True}
+    small = {**defaults, "hidden_size": 64}
+    assert config_sha256({**small, **BOOKKEEPING}, defaults=defaults) == config_sha256(small, defaults=defaults)
+    newer = {"field_of_a_later_version": 1}
+    assert config_sha256({**small, **newer}, defaults={**defaults, **newer}) == config_sha256(small, defaults=defaults)
+    assert config_sha256({**small, "embedding_size": 64}, defaults=defaults) != config_sha256(small, defaults=defaults)
+
+
+def test_another_attention_is_another_model() -> None:
+    """A configuration that asks for another attention than its type's own is not the same benchmark."""
+    config = ARCHITECTURES["bert-tiny"]
+    assert config_sha256(config, attention="eager") != config_sha256(config)
 
 
 def test_named_models_differ() -> None:
@@ -75,16 +84,10 @@ def test_named_models_differ() -> None:
     assert len({config_sha256(config) for config in ARCHITECTURES.values()}) == len(ARCHITECTURES)
 
 
-def test_roberta_has_two_positions_less_than_it_says() -> None:
-    """RoBERTa's positions begin after its padding id, BERT's at 0."""
-    assert maximum_positions({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}) == 512
-    assert maximum_positions(ARCHITECTURES["bert-base-cased"]) == 512
-
-
 def test_what_the_pytest_process_imports_needs_no_framework() -> None:
     """Importing the room's front brings in nothing but the standard library, not even numpy."""
     program = (
-        "import sys, fixtures.model.prepared, fixtures.model.architectures, fixtures.model.work, fixtures.model.__main__;"
+        "import sys, fixtures.model.prepared, fixtures.model.architectures, fixtures.model.__main__;"
         "print({'numpy', 'torch', 'transformers', 'onnx', 'onnxruntime', 'safetensors'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

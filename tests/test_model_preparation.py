@@ -24,6 +24,7 @@ import pytest
 from fixtures.model import cache, checkpoint, onnx_export, prepared
 from fixtures.model.__main__ import prepare
 from fixtures.model.architectures import ARCHITECTURES, config_sha256
+from fixtures.model.facts import find_or_examine
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from tests.conftest import SIZES as PREPARED
 
@@ -72,7 +73,7 @@ def test_everything_a_worker_needs_is_there(bert_tiny: PreparedModel) -> None:
     tiny = bert_tiny
     assert tiny.name == "bert-tiny"
     assert tiny.config_sha256 == config_sha256(ARCHITECTURES["bert-tiny"])
-    assert config_sha256(checkpoint.read_config(tiny.checkpoint)) == tiny.config_sha256
+    assert config_sha256(json.loads((tiny.checkpoint / "config.json").read_text())) == tiny.config_sha256
     assert tiny.parameters == 4_385_920
     assert tiny.maximum_positions == 512
     assert list(tiny.cases) == [f"{batch}x{length}" for batch, length in PREPARED]
@@ -118,7 +119,8 @@ def test_a_case_holds_ids_and_the_answer_of_pytorch(tiny: PreparedModel) -> None
     model = BertModel.from_pretrained(tiny.checkpoint, attn_implementation="eager").eval()
     for batch_size, sequence_length in SIZES:
         case = dict(np.load(tiny.cases[f"{batch_size}x{sequence_length}"]))
-        answer = case.pop("last_hidden_state")
+        answer, flop = case.pop("last_hidden_state"), case.pop("flop")
+        assert flop == tiny.flop[f"{batch_size}x{sequence_length}"]
         assert {name: array.dtype for name, array in case.items()} == dict.fromkeys(
             ("input_ids", "attention_mask", "token_type_ids"), np.dtype(np.int64)
         )
@@ -139,7 +141,7 @@ def test_seeded_ids_are_the_same_for_ever() -> None:
     """The ids of a problem size are fixed: stored references and other machines have the same ones."""
     from fixtures.model import inputs
 
-    ids = inputs.seeded(ARCHITECTURES["bert-tiny"], 2, 4)["input_ids"]
+    ids = inputs.seeded(30522, 0, 2, 4)["input_ids"]
     assert ids.tolist() == [[26928, 29971, 1311, 11193], [28642, 28860, 27925, 22753]]
 
 
@@ -147,10 +149,9 @@ def test_rows_differ_even_where_few_are_possible() -> None:
     """Every row of a batch is another one, also for one token from a tiny vocabulary; too many are refused."""
     from fixtures.model import inputs
 
-    few = {"vocab_size": 9, "pad_token_id": 0}
-    assert sorted(inputs.seeded(few, 8, 1)["input_ids"].ravel()) == list(range(1, 9))
+    assert sorted(inputs.seeded(9, 0, 8, 1)["input_ids"].ravel()) == list(range(1, 9))
     with pytest.raises(PreparationError, match="9 different rows of 1 tokens do not exist in a vocabulary of 9"):
-        inputs.seeded(few, 9, 1)
+        inputs.seeded(9, 0, 9, 1)
 
 
 def test_onnx_runtime_answers_as_pytorch(tiny: PreparedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +164,7 @@ def test_onnx_runtime_answers_as_pytorch(tiny: PreparedModel, tmp_path: Path, mo
     session = onnxruntime.InferenceSession(str(tiny.onnx), providers=["CPUExecutionProvider"])
     for file in tiny.cases.values():
         case = dict(np.load(file))
-        answer = case.pop("last_hidden_state")
+        answer, _ = case.pop("last_hidden_state"), case.pop("flop")
         assert np.abs(session.run(["last_hidden_state"], case)[0] - answer).max() < 1e-4
 
 
@@ -231,7 +232,8 @@ def test_distilbert_is_saved_as_keras_hub_expects_it(tmp_path: Path, monkeypatch
     assert header is not None
     assert "distilbert.embeddings.word_embeddings.weight" in header
     model = AutoModel.from_pretrained(built)
-    assert checkpoint.count_parameters(built) == sum(parameter.numel() for parameter in model.parameters())
+    facts = find_or_examine(built, checkpoint.content_sha256(built))
+    assert facts.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
 TWO_AT_ONCE = """
@@ -387,9 +389,13 @@ def test_pickled_weights_are_refused(tmp_path: Path, command_environment: dict[s
         ({}, "it has no config.json"),
         ({"config.json": b"{}"}, "it has no model.safetensors"),
         ({"config.json": b"{}", "model.safetensors": b"short"}, "truncated or no safetensors file"),
-        ({"config.json": b"{}", "model.safetensors.index.json": b"{}"}, "splits its weights over several files"),
+        ({"config.json": b"{}", "model.safetensors.index.json": b"{}"}, "cannot read .*index.json: KeyError: 'weight_map'"),
+        (
+            {"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"x": "model-00001.safetensors"}}'},
+            "is not whole: it has no model-00001.safetensors",
+        ),
     ],
-    ids=["empty", "no-weights", "truncated", "sharded"],
+    ids=["empty", "no-weights", "truncated", "no-index", "a-shard-less"],
 )
 def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     """What a checkpoint directory lacks is named."""
@@ -439,14 +445,19 @@ def test_minilm_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyP
         checkpoint.find_or_build("minilm")
 
 
-def test_without_onnx_runtime_there_is_no_onnx_file(tiny: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing onnxruntime is no error: the model is prepared without."""
+def test_without_onnx_runtime_there_is_no_onnx_file(
+    tiny: PreparedModel, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing onnxruntime is no error: the model is prepared without, and says how to get it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
 
     def not_installed(package: str) -> str:
         raise PackageNotFoundError(package)
 
     monkeypatch.setattr(onnx_export, "version", not_installed)
-    assert onnx_export.find_or_export(tiny.checkpoint, tiny.content_sha256) is None
+    assert prepare(str(tiny.checkpoint), SIZES).failed == {
+        "onnx": "what exports to ONNX is not installed: pip install '.[onnxruntime]'"
+    }
 
 
 def test_the_refusal_reaches_who_asked(command_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,12 @@ def minilm(cache_home: Path) -> PreparedModel:
     """The packaged checkpoint, prepared with real text."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_CACHE_HOME", str(cache_home))
-        return prepare("minilm", [(8, 96)], inputs="text", onnx=False)
+        return prepare("minilm", [(8, 96)], inputs="text", artefacts=())
 
 
 def test_passages_are_of_natural_length() -> None:
     """Rows differ in length, are padded where the mask is 0, and the first one fills the sequence."""
-    arrays = inputs.text(find_or_build("minilm"), 6, 128)
+    arrays = inputs.text(find_or_build("minilm"), 30522, 6, 128)
     lengths = arrays["attention_mask"].sum(axis=1)
     assert lengths[0] == 128
     assert len(set(lengths.tolist())) > 2
@@ -41,7 +41,7 @@ def test_row_k_begins_with_sentence_k() -> None:
 
     checkpoint = find_or_build("minilm")
     told = inputs.sentences()
-    rows = inputs.text(checkpoint, len(told) + 2, 8)["input_ids"]
+    rows = inputs.text(checkpoint, 30522, len(told) + 2, 8)["input_ids"]
     beginnings = AutoTokenizer.from_pretrained(checkpoint)(told, add_special_tokens=False)["input_ids"]
     for number, row in enumerate(rows):
         expected = beginnings[number % len(told)][:6]

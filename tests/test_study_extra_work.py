@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 
 from fixtures.backends.loading import load_backend_class
 from fixtures.backends.registry import BACKENDS, backend_class
-from fixtures.model.checkpoint import count_parameters, read_config
+from fixtures.model.checkpoint import tensors
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from fixtures.worker.parity import read_case, require_parity
 from studies.extra_work import (
@@ -43,7 +44,12 @@ def prepared(cache_home: Path) -> PreparedModel:
     """A tiny BERT, without an ONNX file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache_home))
-        return prepare_in_subprocess("bert-tiny", [(2, 32)], onnx=False)
+        return prepare_in_subprocess("bert-tiny", [(2, 32)], artefacts=())
+
+
+def parameters(checkpoint: Path) -> int:
+    """Of an encoder saved by itself."""
+    return sum(math.prod(shape) for shape in tensors(checkpoint).values())
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +66,7 @@ def answering(
 ) -> Iterator[dict[type, Answering]]:
     """Each framework, started once with all that is asked of it; what it is told to load is nowhere."""
     folder = tmp_path_factory.mktemp("answers")
-    told = replace(prepared, checkpoint=Path("/nowhere"), onnx=Path("/nowhere/model.onnx"))
+    told = replace(prepared, checkpoint=Path("/nowhere"), artefacts={"onnx": Path("/nowhere/model.onnx")})
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache_home), WIDER: json.dumps(wider), "KERAS_BACKEND": "tensorflow"}
     wanted = {backend: [(place_of(backend), "fp32")] for backend in SLOWED}
     wanted[SlowedPyTorch] += [(TOLD, change) for change in CHANGED]
@@ -84,9 +90,9 @@ def test_the_same_answer_from_more_units(
     Only the frameworks can show that: what is copied and what is zero depends on how each reads a checkpoint.
     """
     checkpoint = Path(wider[backend.name]["checkpoint"])
-    config = read_config(prepared.checkpoint)
+    config = json.loads((prepared.checkpoint / "config.json").read_text())
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-    assert count_parameters(checkpoint) - count_parameters(prepared.checkpoint) == layers * UNITS * (2 * hidden + 1)
+    assert parameters(checkpoint) - prepared.parameters == layers * UNITS * (2 * hidden + 1)
     (case,) = prepared.cases.values()
     inputs, reference = read_case(case)
     (answer,) = answering[backend].of(place_of(backend))

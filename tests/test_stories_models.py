@@ -1,0 +1,61 @@
+"""A checkpoint from elsewhere, measured: who cannot run it is asked before anything is measured, and the others go on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fixtures.model.prepared import prepare_in_subprocess
+from tests.suite import OUT_OF_THE_BOX, Suite
+
+QUICK = ("--benchmark-only", "--benchmark-max-time=0.05", "-o", "bench_preset=quick")
+NAME = "reads_nothing_of_the_kind"
+CARD = f'''
+from fixtures.backends.onnxruntime import OnnxRuntime
+
+class ReadsNothingOfTheKind(OnnxRuntime):
+    name = "{NAME}"
+
+    def load(self, checkpoint, onnx):
+        raise ValueError("no converter for model type 'bert'")
+'''
+
+
+@pytest.fixture
+def foreign(suite: Suite, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A directory, its content that of bert-tiny, which is prepared already."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    return str(shutil.copytree(prepare_in_subprocess("bert-tiny", [(1, 32)]).checkpoint, suite.folder / "foreign"))
+
+
+def test_a_backend_that_cannot_read_a_model(suite: Suite, foreign: str) -> None:
+    """From ini it is a skip with its reason, in run.json too; named on the command line it is exit 4."""
+    (suite.folder / "card.py").write_text(CARD)
+    common = (OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", f"--backend-file={suite.folder / 'card.py'}")
+    ended = suite(*common, "-rs", "-o", f"bench_backends={NAME},onnxruntime")
+    reason = f"{NAME} at fp32 cannot run this model: ValueError: no converter for model type 'bert'"
+    assert ended.code == 0, ended.text
+    assert f"asking {NAME} at fp32 whether it runs this model ..." in ended.text
+    assert reason in ended.text
+    assert list(ended.benchmarks) == ["onnxruntime-fp32-batch1-seq32"]
+    assert ended.benchmarks["onnxruntime-fp32-batch1-seq32"]["extra_info"]["model"]["attention"] == "sdpa"
+    (skipped,) = ended.run["run"]["skipped"]
+    assert skipped["reason"] == reason
+    assert [name.partition("[")[2] for name in skipped["benchmarks"]] == [f"{NAME}-fp32-batch1-seq32]"]
+
+    shutil.rmtree(suite.runs)
+    refused = suite(*common, f"--backends={NAME},onnxruntime")
+    assert refused.code == 4
+    assert f"--backends {NAME}: cannot run {foreign}: ValueError: no converter" in refused.text
+    assert "Backends that run it: onnxruntime" in refused.text
+    assert "asking" not in refused.text, "what was found is kept"
+    assert not list(suite.runs.glob("*"))
+
+
+def test_a_sequence_that_a_directory_has_no_positions_for(suite: Suite, foreign: str) -> None:
+    """Named on the command line it is exit 4 with the number of positions; one that fits beside it is not measured."""
+    ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", "--backends=onnxruntime", "--sequence-lengths=32,513")
+    assert ended.code == 4
+    assert f"--sequence-lengths 513: {foreign} has 512 positions, a sequence of 513 does not fit" in ended.text
