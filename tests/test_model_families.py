@@ -35,6 +35,12 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint(tmp_path_factory.mktemp("bert"), "bert")
 
 
+@pytest.fixture
+def new_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the test's own: what fails in it is remembered."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def prepared(folder: Path, *sizes: tuple[int, int], **options: Any) -> PreparedModel:
     """The model as its measurement would get it, without artefacts."""
     return prepare(str(folder), sizes or [(1, 32)], **{"artefacts": (), **options})
@@ -191,6 +197,7 @@ def test_weights_in_several_files_are_a_checkpoint(bert: Path, tmp_path: Path) -
     assert tensors(folder) == tensors(bert)
 
 
+@pytest.mark.usefixtures("new_cache")
 def test_what_cannot_be_made_costs_those_who_need_it(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed export is the reason of every graph made from it; the cases are there all the same."""
     pytest.importorskip("onnxruntime")
@@ -200,11 +207,54 @@ def test_what_cannot_be_made_costs_those_who_need_it(bert: Path, monkeypatch: py
 
     monkeypatch.setattr(onnx_export, "_trace", broken)
     model = prepare(str(bert), [(1, 32)], artefacts=("onnx", "onnx_int8"))
-    reason = f"the ONNX export of {bert} failed: list index out of range"
+    reason = "its ONNX export failed: list index out of range"
     assert model.failed == {"onnx": reason, "onnx_int8": reason}
     assert list(model.cases) == ["1x32"]
 
 
+@pytest.mark.usefixtures("new_cache")
+def test_a_failure_is_remembered_until_an_upgrade(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export that failed is not tried again, whoever asks; with another version of what makes it, it is."""
+    pytest.importorskip("onnxruntime")
+    attempts: list[object] = []
+
+    def broken(*_: object) -> None:
+        attempts.append(_)
+        raise ValueError("list index out of range")
+
+    monkeypatch.setattr(onnx_export, "_trace", broken)
+    failures = [prepare(str(bert), [(1, 32)]).failed for _ in range(2)]
+    assert failures[0] == failures[1] == {"onnx": "its ONNX export failed: list index out of range"}
+    assert len(attempts) == 1
+    monkeypatch.setattr(onnx_export, "version", lambda _: "99")
+    assert prepare(str(bert), [(1, 32)]).failed == failures[0]
+    assert len(attempts) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 3 bytes"),
+        OSError(28, "No space left on device"),
+    ],
+)
+@pytest.mark.usefixtures("new_cache")
+def test_a_failure_of_the_moment_is_not_remembered(bert: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Memory and disk that ran short say nothing of the model, also where an exporter wraps them: the next run tries."""
+    pytest.importorskip("onnxruntime")
+    attempts: list[object] = []
+
+    def broken(*_: object) -> None:
+        attempts.append(_)
+        raise RuntimeError("This is step 1/3") from error
+
+    monkeypatch.setattr(onnx_export, "_trace", broken)
+    assert all("onnx" in prepare(str(bert), [(1, 32)]).failed for _ in range(2))
+    assert len(attempts) == 2
+
+
+@pytest.mark.usefixtures("new_cache")
 def test_a_failed_quantisation_costs_its_precision_alone(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exported graph stays."""
     pytest.importorskip("onnxruntime")

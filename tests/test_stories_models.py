@@ -22,6 +22,16 @@ class ReadsNothingOfTheKind(OnnxRuntime):
         raise ValueError("no converter for model type 'bert'")
 '''
 
+WRONG = """
+from fixtures.backends.onnxruntime import OnnxRuntime
+
+class AnswersWrong(OnnxRuntime):
+    name = "answers_wrong"
+
+    def last_hidden_state(self, outputs):
+        return super().last_hidden_state(outputs) + 1
+"""
+
 
 @pytest.fixture
 def foreign(suite: Suite, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -52,6 +62,31 @@ def test_a_backend_that_cannot_read_a_model(suite: Suite, foreign: str) -> None:
     assert "Backends that run it: onnxruntime" in refused.text
     assert "asking" not in refused.text, "what was found is kept"
     assert not list(suite.runs.glob("*"))
+
+
+def test_a_wrong_answer_is_red(suite: Suite, foreign: str) -> None:
+    """A backend that reads a model and answers something else is no skip, at the first run as at the next."""
+    (suite.folder / "card.py").write_text(WRONG)
+    for _ in range(2):
+        card = f"--backend-file={suite.folder / 'card.py'}"
+        ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", card, "--backends=answers_wrong")
+        assert ended.code == 1, ended.text
+        assert "wrong answer: it differs from fp32 PyTorch by up to" in ended.text
+        assert ended.run["run"]["skipped"] == []
+        assert ended.benchmarks == {}
+        shutil.rmtree(suite.runs)
+
+
+def test_collecting_says_what_is_too_long_for_a_directory(suite: Suite, foreign: str) -> None:
+    """Before anything is prepared its config.json says how many positions there are."""
+    config = Path(foreign) / "config.json"
+    config.write_text(config.read_text().replace('"max_position_embeddings": 512', '"max_position_embeddings": 31'))
+    reason = f"{foreign} has 31 positions, a sequence of 32 does not fit"
+    ended = suite(OUT_OF_THE_BOX, f"--model={foreign}", "--sequence-lengths=32", "--collect-only", "-q")
+    assert ended.code == 4
+    assert f"--sequence-lengths 32: {reason}" in ended.text
+    ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", "--backends=onnxruntime", "-rs")
+    assert (ended.code, reason in ended.text, list(suite.runs.glob("*"))) == (0, True, []), ended.text
 
 
 def test_a_sequence_that_a_directory_has_no_positions_for(suite: Suite, foreign: str) -> None:
