@@ -16,7 +16,7 @@ from fixtures.model import keras_copy, onnx_export, quantized
 from fixtures.model.__main__ import prepare
 from fixtures.model.architectures import ARCHITECTURES
 from fixtures.model.checkpoint import tensors
-from fixtures.model.loading import load_model
+from fixtures.model.loading import load_model, read_config
 from fixtures.model.prepared import PreparationError, PreparedModel
 from tests.checkpoints import SIZES, checkpoint, configured, renamed
 
@@ -168,11 +168,10 @@ def test_a_configuration_saved_by_another_version_is_the_same_model(tmp_path: Pa
 def test_named_models_keep_their_identity_where_transformers_completes_them(tmp_path: Path) -> None:
     """The hash of a completed configuration is that of the published one: stored baselines carry it."""
     from fixtures.model.architectures import config_sha256
-    from fixtures.model.facts import completed_config
 
     for config in ARCHITECTURES.values():
         (tmp_path / "config.json").write_text(json.dumps(dict(config)))
-        assert config_sha256(completed_config(tmp_path)) == config_sha256(config)
+        assert config_sha256(read_config(tmp_path).to_dict()) == config_sha256(config)
 
 
 def test_attention_of_the_configuration(bert: Path, tmp_path: Path) -> None:
