@@ -1,7 +1,7 @@
 """Architectures x backends: each measures a tiny checkpoint or is skipped with its reason; nothing is red, no run is lost.
 
 docs/models.md has the outcome, a row for each, and that is what these tests compare with. In a session frameworks start
-twice, once to be asked and once to be measured: a minute and a half of CPU time for an architecture. Times mean nothing here,
+twice, once to be asked and once to be measured: an architecture takes a minute and a half of CPU time. Times mean nothing,
 and sessions do not wait for each other: `-n` as many as there are CPUs.
 """
 

@@ -22,14 +22,14 @@ class ReadsNothingOfTheKind(OnnxRuntime):
         raise ValueError("no converter for model type 'bert'")
 '''
 
-WRONG = """
+RED = """
+import os
 from fixtures.backends.onnxruntime import OnnxRuntime
 
-class AnswersWrong(OnnxRuntime):
-    name = "answers_wrong"
+class Red(OnnxRuntime):
+    name = "red"
 
-    def last_hidden_state(self, outputs):
-        return super().last_hidden_state(outputs) + 1
+    def {method}
 """
 
 
@@ -64,14 +64,24 @@ def test_a_backend_that_cannot_read_a_model(suite: Suite, foreign: str) -> None:
     assert not list(suite.runs.glob("*"))
 
 
-def test_a_wrong_answer_is_red(suite: Suite, foreign: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("last_hidden_state(self, outputs): return super().last_hidden_state(outputs) + 1", "wrong answer: it differs from"),
+        ("loaded_precision(self): return 'fp8'", "red was to compute in fp32, and what it loaded is fp8"),
+        ("load(self, checkpoint, onnx): os._exit(3)", "exit code 3"),
+        ("load(self, checkpoint, onnx): raise MemoryError", "MemoryError"),
+    ],
+    ids=["wrong-answer", "other-format", "dies", "no-memory"],
+)
+def test_what_is_no_refusal_is_red(suite: Suite, foreign: str, method: str, said: str) -> None:
     """A backend that reads a model and answers something else is no skip, at the first run as at the next."""
-    (suite.folder / "card.py").write_text(WRONG)
+    (suite.folder / "card.py").write_text(RED.format(method=method))
     for _ in range(2):
         card = f"--backend-file={suite.folder / 'card.py'}"
-        ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", card, "--backends=answers_wrong")
+        ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", card, "--backends=red")
         assert ended.code == 1, ended.text
-        assert "wrong answer: it differs from fp32 PyTorch by up to" in ended.text
+        assert said in ended.text
         assert ended.run["run"]["skipped"] == []
         assert ended.benchmarks == {}
         shutil.rmtree(suite.runs)
