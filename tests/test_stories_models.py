@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from fixtures.model.prepared import prepare_in_subprocess
-from tests.suite import OUT_OF_THE_BOX, Suite
+from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite
 
 QUICK = ("--benchmark-only", "--benchmark-max-time=0.05", "-o", "bench_preset=quick")
 NAME = "reads_nothing_of_the_kind"
@@ -97,6 +98,15 @@ def test_collecting_says_what_is_too_long_for_a_directory(suite: Suite, foreign:
     assert f"--sequence-lengths 32: {reason}" in ended.text
     ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", "--backends=onnxruntime", "-rs")
     assert (ended.code, reason in ended.text, list(suite.runs.glob("*"))) == (0, True, []), ended.text
+
+
+def test_a_directory_is_one_model_however_it_is_typed(suite: Suite, foreign: str) -> None:
+    """As a relative path, with a dot in front, or through a link: results have its absolute path, and so have baselines."""
+    (suite.folder / "link").symlink_to(foreign)
+    for typed in (os.path.relpath(foreign, REPOSITORY), f"./{os.path.relpath(foreign, REPOSITORY)}", f"{suite.folder}/link"):
+        ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={typed}", "--backends=onnxruntime")
+        assert [one["extra_info"]["model"]["name"] for one in ended.benchmarks.values()] == [foreign], ended.text
+        shutil.rmtree(suite.runs)
 
 
 def test_a_sequence_that_a_directory_has_no_positions_for(suite: Suite, foreign: str) -> None:
