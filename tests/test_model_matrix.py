@@ -1,29 +1,31 @@
-"""Architectures x backends: each measures a tiny checkpoint or is skipped with its reason; nothing is red, no run is lost.
+"""Architectures x backends: each measures a tiny checkpoint or is skipped with its reason.
 
-docs/models.md has the outcome, a row for each, and that is what these tests compare with. In a session frameworks start
-twice, once to be asked and once to be measured: an architecture takes a minute and a half of CPU time. Times mean nothing,
-and sessions do not wait for each other: `-n` as many as there are CPUs.
+docs/models.md has the outcome, a row for each, and that is what these tests compare with. Frameworks take most of the time,
+so one worker of each backend serves all checkpoints here; a few are measured in sessions of their own as well.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from fixtures.backends.registry import BACKENDS
+from fixtures.backends.registry import BACKENDS, backend_class
+from fixtures.instance.handle import Instance, RequestRefused
+from fixtures.instance.trial import refusal
+from fixtures.model.__main__ import prepare
+from fixtures.model.prepared import PreparedModel
 from tests.checkpoints import FAMILIES, checkpoint
-from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Ended, Suite
-
-pytestmark = pytest.mark.slow
+from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite
 
 PAGE: Final = REPOSITORY / "docs" / "models.md"
 FRAMEWORKS: Final = ("torch", "tensorflow", "onnxruntime", "openvino")
 """Columns of the page, by the beginning of their backends' names; PyTorch's begin with `pytorch`, `torch`."""
-QUICKEST: Final = "pytorch,tensorflow_graph,onnxruntime,openvino"
+QUICKEST: Final = ("pytorch", "tensorflow_graph", "onnxruntime", "openvino")
+"""One of each framework."""
 FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "albert with a head": {"family": "albert", "head": "ForMaskedLM"},
     "bert with a head": {"family": "bert", "head": "ForMaskedLM"},
@@ -37,52 +39,128 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "roberta with a head": {"family": "roberta", "head": "ForMaskedLM", "type_vocab_size": 1},
     "xlm-roberta with a head": {"family": "xlm-roberta", "head": "ForMaskedLM", "type_vocab_size": 1},
 }
-"""Other forms of an architecture: on one backend of each framework."""
+"""Other forms of an architecture."""
+WHOLE: Final = ("bert", "longformer", "deberta-v2")
+"""Measured in sessions: everything runs; no export; attention and keras-hub have to do without."""
+TIME_OUT_S: Final = 300.0
 
 
+class Workers:
+    """A worker of each backend, which serves one checkpoint after another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: dict[str, Instance] = {}
+
+    def of(self, backend: str) -> Instance:
+        """A worker that has imported its framework; always another one where it compiles, of which a process has a limit."""
+        if backend.startswith("torch_compile"):
+            self.end(backend)
+        if backend not in self.started:
+            self.started[backend] = Instance(
+                name=backend,
+                stderr_path=self.folder / f"{backend}.stderr.txt",
+                environment=backend_class(backend).environment(None),
+            )
+            place = BACKENDS[backend]
+            self.started[backend].ask("import", backend=place, threads=None, precision="fp32", time_out_s=TIME_OUT_S)
+        return self.started[backend]
+
+    def end(self, *backends: str) -> None:
+        """Ends those that were started."""
+        for backend in backends:
+            if backend in self.started:
+                self.started.pop(backend).close()
+
+    def outcome(self, backend: str, prepared: PreparedModel) -> str:
+        """`measured`, why not, or `**wrong answer**`, which is red; a worker that died and all else raises."""
+        word = backend_class(backend).artefact("fp32") or ""
+        if word in prepared.failed:
+            return short(prepared.failed[word])
+        worker, beside = self.of(backend), prepared.artefacts.get(word)
+        try:
+            reason = refusal(worker, prepared, None if beside is None else str(beside), TIME_OUT_S)
+        except RequestRefused as red:
+            if red.kind != "ParityError":
+                raise
+            return "**wrong answer**"
+        if reason:
+            return short(reason)
+        timed = worker.ask("time", min_rounds=2, max_time_s=0.0, time_out_s=TIME_OUT_S)
+        assert timed["peak_rss_bytes"]
+        return "measured"
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    """Those of this module."""
+    workers = Workers(tmp_path_factory.mktemp("workers"))
+    yield workers
+    workers.end(*BACKENDS)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+
+
+def test_the_page_has_a_row_for_each() -> None:
+    """Every architecture and form is in a table, in this order, and no other."""
+    rows = re.findall(r"^\| ([^|]+) \| (?:sdpa|eager) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [*FAMILIES, *FORMS]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_architecture_on_all_backends(suite: Suite, family: str) -> None:
+def test_an_architecture_on_all_backends(tmp_path: Path, workers: Workers, family: str) -> None:
     """Nine backends: the outcome is the page's."""
-    require_row(family, suite, checkpoint(suite.folder / "it", family), ",".join(BACKENDS))
+    require_row(family, checkpoint(tmp_path, family), workers, tuple(BACKENDS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_of_an_architecture(suite: Suite, form: str) -> None:
+def test_a_form_of_an_architecture(tmp_path: Path, workers: Workers, form: str) -> None:
     """With a head or without, tied or not, in bf16, in several files: what another tool saved is the same model."""
-    require_row(form, suite, checkpoint(suite.folder / "it", **FORMS[form]), QUICKEST)
+    require_row(form, checkpoint(tmp_path, **FORMS[form]), workers, QUICKEST)
 
 
-def require_row(name: str, suite: Suite, folder: Path, backends: str) -> None:
-    """Measures a checkpoint, and compares what came of it with the page."""
+@pytest.mark.slow
+@pytest.mark.parametrize("family", WHOLE)
+def test_an_architecture_in_a_session(suite: Suite, family: str) -> None:
+    """The same comes of a session: no red, no lost run, and each skip has its reason in run.json."""
+    folder = checkpoint(suite.folder / "it", family)
     ended = suite(
         *(OUT_OF_THE_BOX, "--benchmark-only", "--benchmark-max-time=0.02", "--no-speed-guards"),
-        *("-o", "bench_preset=quick", "-o", f"bench_backends={backends}", f"--model={folder}"),
+        *("-o", "bench_preset=quick", "-o", f"bench_backends={','.join(BACKENDS)}", f"--model={folder}"),
     )
     assert ended.code == 0, ended.text
-    assert row(name, ended, backends.split(",")) in PAGE.read_text(encoding="utf-8")
-
-
-def row(name: str, ended: Ended, backends: list[str]) -> str:
-    """The row of a table: what each framework made of a checkpoint."""
-    run = ended.run["run"]
-    assert run["not_measured"].keys() <= {nodeid for group in run["skipped"] for nodeid in group["benchmarks"]}, ended.text
-    reasons = {
-        nodeid.partition("[")[2].partition("-")[0]: short(group["reason"])
-        for group in run["skipped"]
-        for nodeid in group["benchmarks"]
-    }
-    measured = {param.partition("-")[0] for param in ended.benchmarks}
-    assert sorted([*measured, *reasons]) == sorted(backends), ended.text
+    outcomes = {param.partition("-")[0]: "measured" for param in ended.benchmarks}
+    for group in ended.run["run"]["skipped"]:
+        for nodeid in group["benchmarks"]:
+            outcomes[nodeid.partition("[")[2].partition("-")[0]] = short(group["reason"])
+    assert outcomes.keys() == BACKENDS.keys(), ended.text
     (attention,) = {one["extra_info"]["model"]["attention"] for one in ended.benchmarks.values()}
+    assert row(family, attention, {backend: outcomes[backend] for backend in BACKENDS}) in PAGE.read_text(encoding="utf-8")
+
+
+def require_row(name: str, folder: Path, workers: Workers, backends: tuple[str, ...]) -> None:
+    """Prepares a checkpoint, measures it, and compares what came of it with the page."""
+    words = {backend_class(backend).artefact("fp32") for backend in backends}
+    prepared = prepare(str(folder), [(1, 32)], artefacts=sorted(word for word in words if word))
+    outcomes = {backend: workers.outcome(backend, prepared) for backend in backends}
+    assert row(name, prepared.attention, outcomes) in PAGE.read_text(encoding="utf-8")
+
+
+def row(name: str, attention: str, outcomes: Mapping[str, str]) -> str:
+    """The row of a table: what each framework's backends made of a checkpoint."""
     cells = []
     for framework in FRAMEWORKS:
-        own = [one for one in backends if one.removeprefix("py").startswith(framework)]
-        against: dict[str, list[str]] = {}
-        for one in own:
-            if one in reasons:
-                against.setdefault(reasons[one], []).append(one)
-        said = [reason if who == own else f"{', '.join(who)}: {reason}" for reason, who in against.items()]
-        cells.append("<br>".join(said) or "measured")
+        own = [backend for backend in outcomes if backend.removeprefix("py").startswith(framework)]
+        alike: dict[str, list[str]] = {}
+        for backend in own:
+            alike.setdefault(outcomes[backend], []).append(backend)
+        said = [outcome if who == own else f"{', '.join(who)}: {outcome}" for outcome, who in alike.items()]
+        cells.append("<br>".join(said))
     return f"| {name} | {attention} | {' | '.join(cells)} |"
 
 
