@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fixtures.run import lock
+from fixtures.machine import lock
 
 Path(os.environ["TMPDIR"]).chmod(0o1777)
 lock.FOLDERS = (Path(os.environ["TMPDIR"]),)

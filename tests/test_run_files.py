@@ -17,9 +17,10 @@ import pytest
 from baselines.__main__ import main
 from baselines.files.run_folder import RunFileError, assemble, newest_run, read_journal, recover, write_run
 from fixtures.asked.problem_size import ProblemSize
-from fixtures.run import lock, progress
+from fixtures.machine import lock
+from fixtures.machine.lock import CpusBusy, locked_cpus
+from fixtures.run import progress
 from fixtures.run.journal import Journal, JournalError, new_run_folder
-from fixtures.run.lock import CpusBusy, locked_cpus
 
 HEADER = {"machine_info": {}, "commit_info": {}, "datetime": "now", "version": "5.3.1", "run": {"preset": "quick"}}
 BENCHMARK = {"name": "one", "fullname": "file::one", "stats": {"median": 1.0, "data": [1.0]}}
