@@ -18,27 +18,31 @@ from baselines.judging.judgement import Judgement, Verdict
 from fixtures.gate.duet_verdicts import DuetVerdicts
 from tests.suite import SCALING, Suite
 
-QUOTA_US = 20_000
 LONG_ENOUGH = "--benchmark-max-time=1"  # ten periods of the quota
 V1, V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 
 
-@pytest.fixture
-def group() -> Iterator[Path]:
-    """A cgroup with a fifth of a CPU; only root can make one, and not in every container."""
+def cgroup_with(*, quota_us: int) -> Iterator[Path]:
+    """A cgroup with so much CPU time in 100 ms; only root can make one, and not in every container."""
     folder = (V1 if V1.is_dir() else V2) / f"bert-cpu-benchmarks-test-{os.getpid()}"
     try:
         folder.mkdir()
         if V1.is_dir():
-            (folder / "cpu.cfs_quota_us").write_text(str(QUOTA_US))
+            (folder / "cpu.cfs_quota_us").write_text(str(quota_us))
         else:
-            (folder / "cpu.max").write_text(f"{QUOTA_US} 100000")
+            (folder / "cpu.max").write_text(f"{quota_us} 100000")
     except OSError as error:
         if folder.is_dir():
             folder.rmdir()
         pytest.skip(f"no cgroup with a CPU quota can be made here: {error}")
     yield folder
     folder.rmdir()
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A fifth of a CPU."""
+    yield from cgroup_with(quota_us=20_000)
 
 
 def test_a_run_under_a_quota(suite: Suite, group: Path) -> None:
