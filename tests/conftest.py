@@ -90,7 +90,7 @@ def bert_tiny(cache_home: Path) -> PreparedModel:
     """
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_CACHE_HOME", str(cache_home))
-        return prepare_in_subprocess("bert-tiny", SIZES, quantized=["onnx_int8"])
+        return prepare_in_subprocess("bert-tiny", SIZES, artefacts=("onnx", "onnx_int8", "keras"))
 
 
 @pytest.fixture

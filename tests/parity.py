@@ -12,7 +12,6 @@ import pytest
 from fixtures.asked.precisions import why_not_precision
 from fixtures.backends.registry import BACKENDS, backend_class, card_file
 from fixtures.machine.fingerprint import isa_flags
-from fixtures.model.quantized import KINDS
 from fixtures.worker.parity import read_case, require_parity
 from tests.answers import SENTENCE_TRANSFORMERS, Answering, prepared_together
 
@@ -54,11 +53,11 @@ class Models:
         for name, precision in wanted:
             named.setdefault(framework_of(name), []).append((name, precision))
         files = {backend_class(name).artefact(precision) for some in named.values() for name, precision in some} - {None}
-        graphs = {"onnx": bool(files), "quantized": sorted(files.intersection(KINDS))}
+        artefacts = sorted(filter(None, files))
         self.prepared = prepared_together(
             [
-                {"model": "bert-tiny", "problem_sizes": [(2, 32)], **graphs},
-                {"model": "minilm", "problem_sizes": [(8, 64)], "inputs": "text", **graphs},
+                {"model": "bert-tiny", "problem_sizes": [(2, 32)], "artefacts": artefacts},
+                {"model": "minilm", "problem_sizes": [(8, 64)], "inputs": "text", "artefacts": artefacts},
             ],
             os.environ,
         )

@@ -222,6 +222,10 @@ def test_an_incomparable_benchmark(gated: Gated) -> None:
     assert ended.code == 0
     assert set(verdicts_of(ended).values()) == {"incomparable"}
     assert "configuration.cpus [4095] -> [" in ended.text
+    gated.suite.runs = gated.suite.folder / "second"
+    required = gated("--require-baseline")
+    assert required.code == 4
+    assert "--require-baseline: nothing was judged: no benchmark is in the baseline as the same one" in required.text
 
 
 def another(content: dict[str, Any], name: str, **configuration: Any) -> None:
@@ -360,22 +364,40 @@ def test_another_machine_and_another_model(gated: Gated) -> None:
 
     def of_another_machine(content: dict[str, Any]) -> None:
         content["machine_info"]["machine_id"] = "elsewhere-1-2-3"
+        content["machine_info"]["hard"]["memory_gib"] += 4
 
     def of_another_model(content: dict[str, Any]) -> None:
         content["run"]["model"] = "bert-mini"
         for benchmark in content["benchmarks"]:
             benchmark["extra_info"]["model"]["name"] = "bert-mini"
 
-    gated.accept(of_another_machine)
+    gib = gated.measured["machine_info"]["hard"]["memory_gib"]
     gated.accept(of_another_model)
+    refused = gated("--require-baseline")
+    assert refused.code == 4
+    assert "; of this machine the store holds bert-mini. " in refused.text
+    gated.accept(of_another_machine)
     ended = gated("--sequence-lengths=32")
     assert ended.code == 0
     assert "no accepted run of bert-tiny on this machine: nothing was judged" in ended.text
+    differs = f"elsewhere-1-2-3, which differs in memory_gib {gib + 4} -> {gib}"
+    assert f"The nearest machine with runs of it is {differs}" in ended.text
     assert f"python -m baselines accept {gated.suite.runs}" in ended.text
     assert "1 measured in" in last_line(ended)
     refused = gated("--require-baseline")
     assert refused.code == 4
     assert "--require-baseline: no accepted run of bert-tiny on this machine" in refused.text
+    assert f"; the nearest machine with runs of it is {differs}. Make one: pytest " in refused.text
+
+
+@pytest.mark.parametrize("option", ["--benchmark-disable", "--benchmark-skip"])
+def test_a_baseline_that_is_required_and_not_asked(gated: Gated, option: str) -> None:
+    """Refused before anything starts: the run would be green and say nothing."""
+    gated.accept()
+    arguments = (SCALING, "--preset=quick", "--threads=1", "--backends=onnxruntime", "--store", str(gated.store))
+    refused = gated.suite(*arguments, option, "--require-baseline")
+    assert refused.code == 4
+    assert f"--require-baseline: with {option} nothing is judged; leave one of them out" in refused.text
 
 
 def truncated(text: str) -> str:

@@ -36,7 +36,8 @@ SIZES = ((1, 32), (3, 16))
 def tiny(bert_tiny: PreparedModel) -> PreparedModel:
     """Of what the command that the suite runs prepared once, two problem sizes and the exported file."""
     cases = {name: bert_tiny.cases[name] for name in ("1x32", "3x16")}
-    return replace(bert_tiny, cases=cases, quantized={})
+    flop = {name: bert_tiny.flop[name] for name in cases}
+    return replace(bert_tiny, cases=cases, flop=flop, artefacts={"onnx": bert_tiny.artefacts["onnx"]})
 
 
 @pytest.fixture

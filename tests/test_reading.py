@@ -173,6 +173,20 @@ def test_a_file_of_pytest_benchmark_4(tmp_path: Path) -> None:
     assert str(run.datetime) == "2022-05-01 10:00:00.123456+00:00"
 
 
+def test_one_that_cannot_be_judged_spoils_no_file_of_others(tmp_path: Path) -> None:
+    """A median of zero, below the clock's resolution: that benchmark is left out with its reason; alone it is an error."""
+    content = foreign("test_fast", "test_slow")
+    content["benchmarks"][0]["stats"] |= {"median": 0.0, "data": [0.0, 0.0]}
+    run = read_run(written(tmp_path / "theirs.json", content))
+    assert [one.name for one in run.results] == ["test_slow"]
+    ((name, why),) = run.unusable.items()
+    assert name.endswith("test_fast")
+    assert "not a" in why
+    del content["benchmarks"][1]
+    with pytest.raises(RunFileError, match=r"test_fast: "):
+        read_run(written(tmp_path / "alone.json", content))
+
+
 def test_a_file_of_pytest_benchmark_5(tmp_path: Path) -> None:
     """A real one, written by the installed version on a trivial test, with rounds and with parameters of every kind."""
     (tmp_path / "test_trivial.py").write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from fixtures.run.report import PAGE, report
 from tests.builders import ONE, benchmark, run_folder
-from tests.suite import REPOSITORY, SCALING, SHORT, Suite
+from tests.suite import REPOSITORY, SCALING, SHORT, Suite, python_m
 
 
 @pytest.fixture
@@ -110,3 +111,22 @@ def test_skips_are_read_back(tmp_path: Path) -> None:
     ):
         run = run_folder(tmp_path / json.dumps(groups)[:9].replace("/", ""), benchmark(ONE), run={"skipped": groups})
         assert dict(read_run(run / "run.json").skipped) == expected
+
+
+def test_a_shell_that_keeps_python_safe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """PYTHONSAFEPATH keeps `python -m` from this checkout: the report is written all the same."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    folder = run_folder(tmp_path, benchmark(ONE))
+    line, red = report(folder, tmp_path / "store", None, REPOSITORY)
+    assert not red, line
+
+
+def test_a_terminal_that_shows_ascii_alone(tmp_path: Path) -> None:
+    """A name that it cannot show is written with escapes."""
+    folder = run_folder(tmp_path, benchmark(f"{ONE}-\N{GREEK SMALL LETTER MU}"))
+    ended = python_m(
+        *("baselines", "compare", str(folder), str(folder)),
+        environment={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert "Traceback" not in ended.stderr, ended.stderr
+    assert f"{ONE}-\\u03bc" in ended.stdout

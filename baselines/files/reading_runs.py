@@ -94,11 +94,16 @@ class _FileOfRun:
         if ours:
             self._check_schema("run.schema", words["schema"], SCHEMA)
         accepted = self._acceptance()
-        results = tuple(self._results(ours=ours, stored=accepted is not None))
+        unusable: dict[str, str] = {}
+        results = tuple(self._results(unusable, ours=ours, stored=accepted is not None))
+        if unusable and not results:
+            name, why = next(iter(unusable.items()))
+            raise self.error(f"{name}: {why}")
         fingerprint = isinstance(machine.get("hard"), dict) and isinstance(machine.get("soft"), dict)
         return Run(
             path=self.path,
             results=results,
+            unusable=unusable,
             ours=ours,
             machine_id=text_of(machine.get("machine_id")),
             machine_hard=machine["hard"] if fingerprint else {},
@@ -157,7 +162,8 @@ class _FileOfRun:
     def _restore(self) -> str:
         return f"restore it: git checkout -- {typed(self.path)}"
 
-    def _results(self, *, ours: bool, stored: bool) -> Iterable[Result]:
+    def _results(self, unusable: dict[str, str], *, ours: bool, stored: bool) -> Iterable[Result]:
+        """What can be judged. In a file of another suite the others are put into `unusable`; in ours they are an error."""
         seen: dict[str, int] = {}
         for index, benchmark in enumerate(self.content["benchmarks"]):
             try:
@@ -167,6 +173,9 @@ class _FileOfRun:
             except Unusable as error:
                 named = benchmark.get("fullname") if isinstance(benchmark, dict) else None
                 where = named if isinstance(named, str) else f"benchmarks[{index}]"
+                if not ours:
+                    unusable[where] = str(error)
+                    continue
                 raise self.error(f"{where}: {error}", self.line_of(index)) from None
             seen[result.key] = index
             yield result

@@ -37,6 +37,8 @@ class Run:
     path: Path
     results: tuple[Result, ...]
     """In the order of the file."""
+    unusable: Mapping[str, str]
+    """Of another suite's file: by name, why a benchmark cannot be judged."""
     ours: bool
     """Whether this suite wrote it; the words that only this suite writes are empty otherwise."""
     machine_id: str | None

@@ -20,6 +20,11 @@ _NAMED: Final = 5  # benchmarks that a command spells out
 def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str]:
     """Sentences; `counts` is how many benchmarks have each verdict."""
     run, shift = comparison.run, comparison.shift
+    here = run.machine_soft.get("cpu_model_name")
+    others = {str(cpu) for one in comparison.baseline if (cpu := one.machine_soft.get("cpu_model_name")) not in (None, here)}
+    if here and others:
+        there = ", ".join(sorted(others))
+        yield f"measured on {here}, the baseline on {there}: a difference may be the machine's, not the code's"
     if not run.results:
         yield "this run holds no benchmark"
     if not comparison.past:
@@ -33,6 +38,10 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
     ]
     if same:
         yield f"this run is part of the baseline, as {same[0].path.name}: it is compared with itself among others"
+    for one in (run, *comparison.baseline):
+        if one.unusable:
+            name, why = next(iter(one.unusable.items()))
+            yield f"{len(one.unusable)} benchmarks of {one.name} are left out, the first is {name}: {why}"
     if run.partial:
         count = len(run.not_reached)
         yield "this run was cut off before its end" + f"; {count} benchmarks were not reached" * bool(count)
