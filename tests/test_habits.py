@@ -32,6 +32,7 @@ def test_grouped_by_a_parameter_that_not_all_have(suite: Suite) -> None:
             ["--benchmark-group-by=parm:threads"],
             "--benchmark-group-by: 'parm:threads' is not known. Possible, several with commas: group, name",
         ),
+        ([*FOREIGN, "--reruns=1"], "--reruns cannot apply: a benchmark that is measured until it is fast enough"),
         ([*FOREIGN, "--reruns=2"], "--reruns cannot apply: a benchmark that is measured until it is fast enough"),
         ([*FOREIGN, "--count=3"], "--launches N measures each several times"),
         (["-p", "no:benchmark"], "pytest-benchmark is not loaded"),
