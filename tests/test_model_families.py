@@ -267,6 +267,28 @@ def test_a_failed_quantisation_costs_its_precision_alone(bert: Path, monkeypatch
     assert model.failed["onnx_int8"].endswith("cannot be made: no weight to quantise")
 
 
+def test_a_fourier_transform_is_exported_for_all_that_read_it(tmp_path: Path) -> None:
+    """The axis of a DFT is an attribute: of opset 20, where it is an input, OpenVINO does not read it."""
+    import numpy as np
+
+    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    onnx = pytest.importorskip("onnx")
+    model = prepared(checkpoint(tmp_path, "fnet"), artefacts=("onnx",))
+    graph = onnx.load(model.artefacts["onnx"], load_external_data=False)
+    transforms = [node for node in graph.graph.node if node.op_type == "DFT"]
+    assert transforms
+    assert all([one.name for one in node.attribute if one.name == "axis"] for node in transforms)
+    case = dict(np.load(model.cases["1x32"]))
+    names = [one.name for one in graph.graph.input]
+    right = case["last_hidden_state"]
+    asked = {name: case[name] for name in names}
+    at_fp32 = {"INFERENCE_PRECISION_HINT": "f32"}
+    session = onnxruntime.InferenceSession(str(model.artefacts["onnx"]), providers=["CPUExecutionProvider"])
+    compiled = openvino.Core().compile_model(model.artefacts["onnx"], "CPU", at_fp32)
+    for answer in (session.run(None, asked)[0], compiled(asked)[0]):
+        assert np.abs(answer - right).max() < 1e-3
+
+
 @pytest.mark.parametrize(
     ("family", "head", "word"),
     [
