@@ -359,19 +359,32 @@ def test_several_launches(gated: Gated) -> None:
     assert judgement["launches"] == 3
 
 
+def test_another_amount_of_memory(gated: Gated) -> None:
+    """It is the same machine: its runs judge, and the header says what moved."""
+    gib = gated.measured["machine_info"]["soft"]["memory_gib"]
+
+    def of_more_memory(content: dict[str, Any]) -> None:
+        content["machine_info"]["soft"]["memory_gib"] += 8
+
+    gated.accept(of_more_memory)
+    ended = gated("--sequence-lengths=32", "--require-baseline")
+    assert ended.code == 0, ended.text
+    assert f"this machine: {gib} GiB of memory, {gib + 8} when the baseline was measured" in ended.text
+
+
 def test_another_machine_and_another_model(gated: Gated) -> None:
     """Their accepted runs judge nothing here; the session says so with the accept command, or is refused on request."""
 
     def of_another_machine(content: dict[str, Any]) -> None:
         content["machine_info"]["machine_id"] = "elsewhere-1-2-3"
-        content["machine_info"]["hard"]["memory_gib"] += 4
+        content["machine_info"]["hard"]["numa_nodes"] += 4
 
     def of_another_model(content: dict[str, Any]) -> None:
         content["run"]["model"] = "bert-mini"
         for benchmark in content["benchmarks"]:
             benchmark["extra_info"]["model"]["name"] = "bert-mini"
 
-    gib = gated.measured["machine_info"]["hard"]["memory_gib"]
+    nodes = gated.measured["machine_info"]["hard"]["numa_nodes"]
     gated.accept(of_another_model)
     refused = gated("--require-baseline")
     assert refused.code == 4
@@ -380,7 +393,7 @@ def test_another_machine_and_another_model(gated: Gated) -> None:
     ended = gated("--sequence-lengths=32")
     assert ended.code == 0
     assert "no accepted run of bert-tiny on this machine: nothing was judged" in ended.text
-    differs = f"elsewhere-1-2-3, which differs in memory_gib {gib + 4} -> {gib}"
+    differs = f"elsewhere-1-2-3, which differs in numa_nodes {nodes + 4} -> {nodes}"
     assert f"The nearest machine with runs of it is {differs}" in ended.text
     assert f"python -m baselines accept {gated.suite.runs}" in ended.text
     assert "1 measured in" in last_line(ended)

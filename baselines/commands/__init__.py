@@ -25,6 +25,11 @@ def take_store(command: argparse.ArgumentParser) -> None:
     command.add_argument("--store", type=Path, default=MACHINES, metavar="DIR", help="default: baselines/machines")
 
 
+def take_any_machine(command: argparse.ArgumentParser) -> None:
+    """Whether another machine's runs judge."""
+    command.add_argument("--any-machine", action="store_true", help="judge by named runs of another machine as well")
+
+
 def add_to_summary(view: View) -> None:
     """Adds a comparison to the summary of GitHub's job, where there is one; what goes wrong there is a warning."""
     warning = append_summary(view)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from baselines.commands import add_to_summary, take_run, take_store
+from baselines.commands import add_to_summary, take_any_machine, take_run, take_store
 from baselines.comparing.comparison import compare
 from baselines.report.formats.markdown import markdown
 from baselines.report.formats.terminal import terminal
@@ -23,11 +23,13 @@ def declare(command: argparse.ArgumentParser) -> None:
     command.add_argument("baseline", nargs="*", type=Path, help="runs to judge against (default: the accepted ones)")
     command.add_argument("--strict", action="store_true", help="2 also when anything is inconclusive")
     command.add_argument("--format", choices=FORMATS, default="terminal", help="what to print (default: terminal)")
+    take_any_machine(command)
     take_store(command)
 
 
 def run(arguments: argparse.Namespace) -> tuple[str, int]:
     """Judges a run against accepted or named ones."""
-    view = view_of(compare(arguments.run, arguments.baseline, arguments.store), strict=arguments.strict)
+    comparison = compare(arguments.run, arguments.baseline, arguments.store, any_machine=arguments.any_machine)
+    view = view_of(comparison, strict=arguments.strict)
     add_to_summary(view)
     return FORMATS[arguments.format](view).rstrip("\n"), view.exit_code

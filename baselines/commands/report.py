@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from baselines.commands import add_to_summary, take_run, take_store
+from baselines.commands import add_to_summary, take_any_machine, take_run, take_store
 from baselines.comparing.comparison import compare
 from baselines.files.run_folder import run_path
 from baselines.judging.wording import shown
@@ -22,6 +22,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         "--against", nargs="+", type=Path, default=[], metavar="BASELINE", help="runs to judge against (default: accepted)"
     )
     command.add_argument("--output", type=Path, metavar="DIR", help="default: report/ in the run's folder")
+    take_any_machine(command)
     take_store(command)
 
 
@@ -29,7 +30,8 @@ def run(arguments: argparse.Namespace) -> str:
     """Writes the files, also where there is nothing to compare with."""
     path = run_path(arguments.run)
     folder = arguments.output or report_folder(path)
-    view = view_of(compare(path, arguments.against, arguments.store, demand_baseline=False))
+    comparison = compare(path, arguments.against, arguments.store, demand_baseline=False, any_machine=arguments.any_machine)
+    view = view_of(comparison)
     paths = write_report(view, folder)
     add_to_summary(view)
     return "\n".join([view.headline, *(f"written  {shown(path)}" for path in paths)])

@@ -6,12 +6,12 @@ Reads files of pytest-benchmark, also of other projects. judging/stored.py says 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from baselines.comparing.confirmation_file import SUITE, after_finding, read_findings
-from baselines.comparing.differences import identity_differences
+from baselines.comparing.differences import another_machine, identity_differences
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.reference_kernel import comparable, told
 from baselines.files.past import Past, pasts
@@ -53,6 +53,10 @@ class Comparison:
     records: Mapping[str, Mapping[str, Any]]
     """By key, the run's benchmarks as they are in its file: more than is judged."""
     shift: SuiteShift
+    elsewhere: str | None = None
+    """In what the machine of all the named runs differs; then nothing is judged."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """By path, named runs of another machine beside those of this one, and in what it differs."""
 
     def exit_code(self, *, strict: bool) -> int:
         """0: nothing regressed and something was judged; 1: regressed or missing; 2: nothing to compare, or `strict`."""
@@ -71,7 +75,13 @@ def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
 
 
 def compare(
-    run: Path | None, baseline: Sequence[Path], machines: Path, *, demand_baseline: bool = True, confirmed: bool = True
+    run: Path | None,
+    baseline: Sequence[Path],
+    machines: Path,
+    *,
+    demand_baseline: bool = True,
+    confirmed: bool = True,
+    any_machine: bool = False,
 ) -> Comparison:
     """Judges a run.
 
@@ -84,13 +94,16 @@ def compare(
         machines: the store.
         demand_baseline: whether it is an error to have nothing to judge against; otherwise all benchmarks are new.
         confirmed: whether what `python -m baselines confirm` found of this run counts.
+        any_machine: whether named runs of another machine judge as well. A difference between two machines is none of the
+            code: without it their ratios are shown and nothing is judged.
 
     Raises:
         RunFileError: a file cannot be read, or there is nothing to judge against.
     """
     judged, content = read_with_content(run_path(run))
+    others: dict[Path, str] = {}
     if baseline:
-        runs, past = _named(judged, baseline)
+        runs, past, others = _named(judged, baseline, any_machine=any_machine)
     else:
         runs, past = _accepted(judged, machines, demanded=demand_baseline)
     measured, histories, parts = comparable(judged.by_key, past)
@@ -107,23 +120,47 @@ def compare(
         own = said.get(result.fullname) or _told_now(judgements[key], result, parts.get(key))
         judgements[key] = after_finding(own, found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
+    shift = after_finding(suite_shift(measured, histories, Policy()), found.get(SUITE))
+    elsewhere = others.get(runs[-1].path) if runs else None
+    if elsewhere is not None:
+        judgements = {key: _of_two_machines(one, elsewhere) for key, one in judgements.items() if key in judged.by_key}
+        shift = SuiteShift(verdict=None, reason="not judged: the baseline is another machine's")
     return Comparison(
         run=judged,
         baseline=tuple(runs),
         past=past,
         judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
         records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
-        shift=after_finding(suite_shift(measured, histories, Policy()), found.get(SUITE)),
+        shift=shift,
+        elsewhere=elsewhere,
+        left_out={} if elsewhere else {shown(path): why for path, why in others.items()},
     )
 
 
-def _named(judged: Run, baseline: Sequence[Path]) -> tuple[list[Run], dict[str, Past]]:
-    """The runs that were named, oldest first, and what they say of each benchmark."""
+def _named(
+    judged: Run, baseline: Sequence[Path], *, any_machine: bool
+) -> tuple[list[Run], dict[str, Past], dict[Path, str]]:
+    """The named runs of this machine, oldest first, or else of others; what they say of each benchmark; which are others."""
     runs = sorted((read_run(run_path(path)) for path in baseline), key=lambda one: str(one.datetime))
+    others = {one.path: why for one in runs if not any_machine and (why := another_machine(one, judged))}
+    runs = [one for one in runs if one.path not in others] or runs
     past = {key: past_in(runs, key) for key in {key: None for one in runs for key in one.by_key}}
     if not past:
         raise RunFileError(f"{judged.path}: the named baseline holds no benchmark: {', '.join(map(shown, baseline))}")
-    return runs, past
+    return runs, past, others
+
+
+def _of_two_machines(judgement: Judgement, differs: str) -> Judgement:
+    """A comparison with another machine's runs: how much, and no verdict."""
+    if judgement.ratio is None:
+        return judgement
+    return Judgement(
+        verdict=Verdict.INCOMPARABLE,
+        reason=f"measured on another machine: {differs}",
+        ratio=judgement.ratio,
+        runs=judgement.runs,
+        launches=judgement.launches,
+    )
 
 
 def _accepted(judged: Run, machines: Path, *, demanded: bool) -> tuple[list[Run], dict[str, Past]]:

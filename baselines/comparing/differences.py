@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from baselines.files.machine_id import MEMORY
 from baselines.files.result import Result
 from baselines.files.run import Run
 
@@ -39,6 +40,34 @@ def differences(before: Run, after: Run) -> list[Change]:
 def environment_differences(before: Run, after: Run) -> list[str]:
     """What changed around the benchmarks, `torch 2.13.0 -> 2.14.1`: packages first, then the soft part of the machine."""
     return [change.text for change in _environment(before, after)]
+
+
+def another_machine(before: Run, after: Run) -> str | None:
+    """In what two runs were measured on different machines, in words; None: on one, or nobody can tell.
+
+    The rule for runs that are named; the store holds each machine's apart. What moves times is compared, as far as both
+    files speak of it; of other projects' files, the name of the CPU.
+    """
+    hard = _of_both(before.machine_hard, after.machine_hard)
+    known = [{key: side[key] for key in side if None not in (hard[0][key], hard[1][key])} for side in hard]
+    if not known[0]:
+        known = [{"CPU": name} if (name := run.machine_soft.get("cpu_model_name")) else {} for run in (before, after)]
+    if not (known[0] and known[1]):
+        return None
+    return "; ".join(change.text for change in _changes(*known)) or None
+
+
+def memory_moved(before: Sequence[Run], gib: object) -> str | None:
+    """That the newest run of a baseline had another amount of memory; None where it had the same or does not say.
+
+    Args:
+        before: the baseline, oldest first.
+        gib: what there is now.
+    """
+    then = before[-1].machine_soft.get(MEMORY) if before else None
+    if None in (then, gib) or then == gib:
+        return None
+    return f"{gib} GiB of memory, {then} when the baseline was measured: as long as nothing swaps, that moves no time"
 
 
 def identity_differences(before: Result, after: Result) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -80,9 +80,10 @@ class Addition:
     """Whether all its benchmarks were meant, not some picked by `--only`."""
 
 
-def file_name(folder: Path, run: Run) -> str:
-    """`0007_1a2b3c4d5e6f_2026-03-01.json`: the next number in a folder of the store, the run's commit and date."""
-    numbers = [int(path.name.split("_")[0]) for path in folder.glob("[0-9]*_*.json") if path.name.split("_")[0].isdecimal()]
+def file_name(folders: Iterable[Path], run: Run) -> str:
+    """`0007_1a2b3c4d5e6f_2026-03-01.json`: the next number in the folders of a baseline, the run's commit and date."""
+    names = [path.name.split("_")[0] for folder in folders for path in folder.glob("[0-9]*_*.json")]
+    numbers = [int(name) for name in names if name.isdecimal()]
     commit = re.sub(r"[^0-9A-Za-z]", "", run.commit or "")[:12] or "unknown"
     date = run.datetime.date().isoformat() if run.datetime else "undated"
     return f"{max(numbers, default=0) + 1:04}_{commit}_{date}.json"

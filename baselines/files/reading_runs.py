@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.files.accepted_file import BASELINE_SCHEMA, edited_line
+from baselines.files.machine_id import without_memory
 from baselines.files.reading_benchmarks import Unusable, benchmark_result
 from baselines.files.reading_values import mapping, moment_of, text_of, texts_of
 from baselines.files.result import Result
@@ -100,14 +101,18 @@ class _FileOfRun:
             name, why = next(iter(unusable.items()))
             raise self.error(f"{name}: {why}")
         fingerprint = isinstance(machine.get("hard"), dict) and isinstance(machine.get("soft"), dict)
+        stated, told = text_of(machine.get("machine_id")), machine["hard"] if fingerprint else {}
+        machine_id, hard = without_memory(stated, told)
+        soft = {key: told[key] for key in told.keys() - hard.keys()} | (machine["soft"] if fingerprint else {})
         return Run(
             path=self.path,
             results=results,
             unusable=unusable,
             ours=ours,
-            machine_id=text_of(machine.get("machine_id")),
-            machine_hard=machine["hard"] if fingerprint else {},
-            machine_soft=machine["soft"] if fingerprint else _foreign_machine(machine),
+            machine_id=machine_id,
+            filed_as=stated,
+            machine_hard=hard,
+            machine_soft=soft if fingerprint else _foreign_machine(machine),
             commit=None if commit.get("id") in ("unknown", "unversioned") else text_of(commit.get("id")),
             commit_error=text_of(commit.get("error")),
             dirty=commit.get("dirty") is True,

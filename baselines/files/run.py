@@ -42,6 +42,8 @@ class Run:
     ours: bool
     """Whether this suite wrote it; the words that only this suite writes are empty otherwise."""
     machine_id: str | None
+    filed_as: str | None
+    """The machine id as the file has it: another one where that still had the amount of memory in it."""
     machine_hard: Mapping[str, Any]
     machine_soft: Mapping[str, Any]
     """Of a foreign file the few words of pytest-benchmark's machine_info that keep still."""

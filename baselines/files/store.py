@@ -21,6 +21,7 @@ from typing import Final
 
 from baselines.files.accepted_file import Addition, file_name, stored_content, to_text
 from baselines.files.atomic import TEMPORARY, put_in_place, sync_folder
+from baselines.files.machine_id import readable
 from baselines.files.past import kept_of
 from baselines.files.reading_runs import read_run
 from baselines.files.run import Run
@@ -74,14 +75,38 @@ def accepted_runs(machine_id: str, model: str, machines: Path = MACHINES) -> lis
     Raises:
         RunFileError: a file there is damaged, edited, foreign, or of another machine.
     """
-    return runs_in(machine_folder(machine_id, machines) / folder_name(model))
+    return runs_in(*homes(machine_id, model, machines))
 
 
-def runs_in(folder: Path) -> list[Run]:
-    """The accepted runs of one folder of the store, as `accepted_runs`."""
+def homes(machine_id: str, model: str, machines: Path = MACHINES) -> list[Path]:
+    """The folders with the accepted runs of a machine and a model: its own, for new runs, and those of older ids.
+
+    Until the amount of memory was taken out of it, the id of a machine changed with that amount.
+    """
+    own = machine_folder(machine_id, machines) / folder_name(model)
+    alike = sorted(machines.glob(f"{readable(machine_id)}-*/{own.name}")) if readable(machine_id) else []
+    return [own, *(folder for folder in alike if folder != own and _machine_of(folder) == machine_id)]
+
+
+def _machine_of(folder: Path) -> str | None:
+    """The id, as it is said today, of the machine whose runs a folder holds; None where none can be read."""
+    for path in _files(folder):
+        with contextlib.suppress(RunFileError):
+            return _stored_run(path).machine_id
+    return None
+
+
+def runs_in(*folders: Path) -> list[Run]:
+    """The accepted runs of a machine and a model in the folders that it has in the store, as `accepted_runs`."""
     with _no_garbage_collection():
-        runs = [_stored_run(path) for path in _files(folder)]
-    return _effective_anchors(sorted(runs, key=lambda run: (run.accepted.number if run.accepted else 0, run.path.name)))
+        runs = [(_stored_run(path), path) for folder in folders for path in _files(folder)]
+    return _effective_anchors([run for run, _ in sorted(runs, key=lambda pair: _place(*pair, several=len(folders) > 1))])
+
+
+def _place(run: Run, path: Path, *, several: bool) -> tuple[str, int, str]:
+    """Numbers of several folders may be the same: then the moments decide."""
+    moment = run.accepted.accepted if run.accepted and several else ""
+    return moment, run.accepted.number if run.accepted else 0, path.name
 
 
 def _files(folder: Path) -> list[Path]:
@@ -112,8 +137,8 @@ def _stored_run(path: Path) -> Run:
             f"{path}:1: not written by accept (it has no baseline); move it away and accept the run it came from"
         )
     folder = path.parent
-    if run.machine_id != folder.parent.name:
-        raise RunFileError(f"{path}: measured on {run.machine_id} and stored under {folder.parent.name}; move it back")
+    if run.filed_as != folder.parent.name:
+        raise RunFileError(f"{path}: measured on {run.filed_as} and stored under {folder.parent.name}; move it back")
     if run.model is None or folder_name(run.model) != folder.name:
         raise RunFileError(f"{path}: measured with the model {run.model} and stored under {folder.name}; move it back")
     return run
@@ -165,18 +190,19 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
         RunFileError: a file cannot be written or removed.
     """
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    before: dict[Path, set[str]] = {}
+    before: dict[tuple[str, str], set[str]] = {}
     written: list[Path] = []
     try:
         for addition in additions:
-            folder = machine_folder(addition.run.machine_id or "", machines) / folder_name(addition.run.model or "")
+            run, place = addition.run, (addition.run.machine_id or "", addition.run.model or "")
+            folder = machine_folder(run.filed_as or "", machines) / folder_name(place[1])
             folder.mkdir(parents=True, exist_ok=True)
-            if folder not in before:
-                before[folder] = _node_ids(runs_in(folder))
+            if place not in before:
+                before[place] = _node_ids(accepted_runs(*place, machines))
                 for stale in folder.glob(f"{TEMPORARY}*"):  # left by a process that was killed; the lock says it is gone
                     stale.unlink()
             text = to_text(stored_content(addition, reason=reason, commit=commit, accepted=now))
-            written.append(folder / file_name(folder, addition.run))
+            written.append(folder / file_name({folder, *homes(*place, machines)}, run))
             put_in_place(written[-1], text)
     except BaseException as error:
         for path in written:  # all of them or none
@@ -188,9 +214,10 @@ def add(additions: Sequence[Addition], *, reason: str, commit: str, machines: Pa
         raise
     removed: list[Path] = []
     retired: set[str] = set()
-    for folder, node_ids in before.items():
-        kept = kept_of(runs_in(folder))
-        removed += [path for path in _files(folder) if path not in {run.path for run in kept}]
+    for place, node_ids in before.items():
+        kept = kept_of(accepted_runs(*place, machines))
+        kept_paths = {run.path for run in kept}
+        removed += [path for folder in homes(*place, machines) for path in _files(folder) if path not in kept_paths]
         retired |= node_ids - _node_ids(kept)
     try:
         for path in removed:

@@ -16,12 +16,12 @@ HARD: Final = (
     ("physical cores", "physical_cores"),
     ("SMT", "smt"),
     ("NUMA nodes", "numa_nodes"),
-    ("memory, GiB", "memory_gib"),
     ("instruction sets", "isa"),
     ("virtual machine", "virtualised"),
 )
 SOFT: Final = (
     ("CPU", "cpu_model_name"),
+    ("memory, GiB", "memory_gib"),
     ("usable CPUs", "usable_cpus"),
     ("CPU quota", "cpu_quota"),
     ("governors", "governors"),

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from baselines.comparing.comparison import JUDGED, Comparison
+from baselines.comparing.differences import memory_moved
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.kernel_movement import movements
+from baselines.files.machine_id import MEMORY
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import percent, shown
 from baselines.report.rows import Row
@@ -22,14 +24,23 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
     run, shift = comparison.run, comparison.shift
     here = run.machine_soft.get("cpu_model_name")
     others = {str(cpu) for one in comparison.baseline if (cpu := one.machine_soft.get("cpu_model_name")) not in (None, here)}
-    if here and others:
+    if comparison.elsewhere:
+        yield (
+            f"measured on another machine than the baseline ({comparison.elsewhere}): a difference between two machines is "
+            "none of the code, so nothing was judged; to judge all the same: --any-machine"
+        )
+    elif here and others:
         there = ", ".join(sorted(others))
         yield f"measured on {here}, the baseline on {there}: a difference may be the machine's, not the code's"
+    for name, why in comparison.left_out.items():
+        yield f"{name} is left out of the baseline, it was measured on another machine: {why}"
+    if not comparison.elsewhere and (moved := memory_moved(comparison.baseline, run.machine_soft.get(MEMORY))):
+        yield moved
     if not run.results:
         yield "this run holds no benchmark"
     if not comparison.past:
         yield "nothing was judged: there is no accepted run of this machine and model, or none was named"
-    elif not counts.keys() & JUDGED:
+    elif not comparison.elsewhere and not counts.keys() & JUDGED:
         yield "nothing could be compared: no benchmark of the run is in the baseline as the same one"
     same = [
         one
