@@ -10,6 +10,7 @@ from typing import Final
 from baselines.comparing.comparison import JUDGED, Comparison
 from baselines.comparing.differences import memory_moved
 from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.instructions import int8_without_vnni
 from baselines.comparing.kernel_movement import movements
 from baselines.files.machine_id import MEMORY
 from baselines.judging.judgement import Verdict
@@ -61,6 +62,8 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
             yield f"the machine was not steady in this run, by the reference kernel: {movement}"
     if passed := {f"{name}={value}" for one in run.results for name, value in one.passed_env.items()}:
         yield f"measured with {' '.join(sorted(passed))}, let through from the shell (--pass-env)"
+    if slow_int8 := int8_without_vnni(run):
+        yield slow_int8
     if strayed := [one for one in run.results if one.strayed_threads]:
         yield (
             f"{len(strayed)} benchmarks out of the box have threads that may run outside the CPUs of this run "
