@@ -49,6 +49,8 @@ def benchmarks_of(run: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [one for one in content["benchmarks"] if "question" in one.get("extra_info", {})]
     if not found:
         raise ValueError(f"{path}: it holds no benchmark of this suite")
+    if "baseline" in content and not all("overlap" in one["extra_info"] for one in found):
+        raise ValueError(f"{path}: an accepted run holds too little for these tables; name the run: runs/<UTC>_<commit>")
     return found
 
 

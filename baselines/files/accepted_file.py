@@ -1,7 +1,8 @@
-"""The file of an accepted run: what is kept of the run, with one benchmark per line, so that a diff reads.
+"""The file of an accepted run: what its readers use of the run, with one benchmark per line, so that a diff reads.
 
-Every line has a checksum, which reading_runs.py checks. The line `baseline` holds them and is the only one without: a
-reason may be corrected by hand, a number may not.
+Its readers are the judge and the report of a later run, `recommend`, and the tools of pytest-benchmark. What none of them
+reads is in the run alone, which is complete: DROPPED says what. Every line has a checksum, which reading_runs.py checks.
+The line `baseline` holds them and is the only one without: a reason may be corrected by hand, a number may not.
 """
 
 from __future__ import annotations
@@ -9,22 +10,37 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from baselines.files.result import Result
 from baselines.files.run import Run
 
 BASELINE_SCHEMA: Final = 1
 """The newest `baseline.schema` that this checkout reads, and the one it writes."""
-KEPT_ROUNDS: Final = 50
-"""Rounds kept of each benchmark, evenly over its time; the statistics stay those of all rounds."""
+DROPPED: Final[Mapping[str, frozenset[str]]] = {
+    "run": frozenset({"verdicts"}),
+    "benchmark": frozenset({"options"}),
+    "stats": frozenset({"data"}),
+    "extra_info": frozenset(
+        {"preset", "graph", "start_up_s", "overlap", "frequency_mhz", "test_process_cpu_share", "cpu_busy", "limit"}
+    ),
+    "per_instance": frozenset(
+        {"thread_masks", "threads_observed", "memory_pages", "pinned_by_framework", "strayed_threads", "pool", "tuning"}
+        | {"cpu_time_s", "wall_s", "median_s", "rounds", "peak_rss_bytes"}
+    ),
+    "launches": frozenset({"rounds"}),
+    "warm_up": frozenset({"rounds", "wall_s", "last_median_s"}),
+    "parity": frozenset({"cosine", "tolerance"}),
+    "work": frozenset({"flop", "gflop_per_s"}),
+}
+"""Keys that no reader of an accepted run uses, by the object they are in. What is not in this list stays."""
 
 _BASELINE_LINE: Final = '"baseline": '
+_CLOSE: Final = (",", ":")  # without spaces, which would be a twelfth of the file
 _DIGITS: Final = 8  # of SHA-256: a slip of the hand is to be seen, not an attacker, who could compute a new one
-_Value = TypeVar("_Value")
 
 
 def to_text(content: Mapping[str, Any]) -> str:
@@ -34,7 +50,7 @@ def to_text(content: Mapping[str, Any]) -> str:
         ValueError: a number in it is NaN or infinite.
     """
     head = [f"{_json(key)}: {_json(value)}," for key, value in content.items() if key not in ("baseline", "benchmarks")]
-    listed = [_json(benchmark) for benchmark in content["benchmarks"]]
+    listed = [_json(benchmark, _CLOSE) for benchmark in content["benchmarks"]]
     body = ['"benchmarks": [', *(f"{line}," for line in listed[:-1]), *listed[-1:], "]", "}"]
     before = ["{", *head]
     checksums = [_checksum(line) for line in [*before, *body]]
@@ -59,8 +75,8 @@ def _checksum(line: str) -> str:
     return hashlib.sha256(line.encode()).hexdigest()[:_DIGITS]
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
+def _json(value: Any, separators: tuple[str, str] = (", ", ": ")) -> str:
+    return json.dumps(value, allow_nan=False, separators=separators)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +115,7 @@ def stored_content(addition: Addition, *, reason: str, commit: str, accepted: st
     ]
     return {
         **{key: value for key, value in content.items() if key not in ("baseline", "benchmarks")},
+        **({"run": _kept(content["run"], "run")} if isinstance(content.get("run"), Mapping) else {}),
         "baseline": {
             "schema": BASELINE_SCHEMA,
             "reason": reason,
@@ -113,22 +130,29 @@ def stored_content(addition: Addition, *, reason: str, commit: str, accepted: st
 
 def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Addition) -> dict[str, Any]:
     marks: dict[str, Any] = {}
-    stats = dict(benchmark["stats"])
-    if result.rounds_s:
-        # The clock that took them counts nanoseconds; the digits beyond are of sums, and would take a tenth of the file.
-        stats["data"] = [round(seconds, 9) for seconds in thinned(stats["data"])]
     if result.key in addition.anchors:
         marks["anchor"] = True
     if result.key in addition.accepted_as:
         marks["accepted_as"] = addition.accepted_as[result.key]
-    if len(result.rounds_s) > KEPT_ROUNDS:
-        marks["rounds_kept"] = KEPT_ROUNDS
-    extra = {key: value for key, value in benchmark.get("extra_info", {}).items() if key != "baseline"}
-    return {**benchmark, "extra_info": {**extra, **({"baseline": marks} if marks else {})}, "stats": stats}
+    extra = _kept(benchmark.get("extra_info", {}), "extra_info")
+    extra.pop("baseline", None)
+    for name in ("warm_up", "parity", "work"):
+        if isinstance(extra.get(name), Mapping):
+            extra[name] = _kept(extra[name], name)
+    for name in ("launches", "per_instance"):
+        if isinstance(extra.get(name), list):
+            extra[name] = [_kept(one, name) if isinstance(one, Mapping) else one for one in extra[name]]
+    if result.instances == 1:  # its latency is judged, and the throughput of a launch read nowhere
+        for launch in extra.get("launches") or []:
+            launch.pop("throughput_per_s", None)
+    if result.instances == 1 and extra.get("per_instance") == [{"cpus": result.configuration.get("cpus")}]:
+        del extra["per_instance"]  # the configuration says it
+    return {
+        **_kept(benchmark, "benchmark"),
+        "extra_info": {**extra, **({"baseline": marks} if marks else {})},
+        "stats": _kept(benchmark["stats"], "stats"),
+    }
 
 
-def thinned(values: Sequence[_Value], kept: int = KEPT_ROUNDS) -> list[_Value]:
-    """At most `kept` of some values, evenly spaced, the first and the last among them."""
-    if len(values) <= kept:
-        return list(values)
-    return [values[round(place * (len(values) - 1) / (kept - 1))] for place in range(kept)]
+def _kept(words: Mapping[str, Any], where: str) -> dict[str, Any]:
+    return {key: value for key, value in words.items() if key not in DROPPED[where]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,12 @@ class _FileOfRun:
         place, benchmarks = -1, self.content["benchmarks"]
         for benchmark in benchmarks[: index + 1]:
             fullname = benchmark.get("fullname") if isinstance(benchmark, dict) else None
-            found = self.text.find(f'"fullname": {json.dumps(fullname)}', place + 1) if isinstance(fullname, str) else -1
-            if found < 0:
+            if not isinstance(fullname, str):
                 return None
-            place = found
+            found = re.compile(f'"fullname": ?{re.escape(json.dumps(fullname))}').search(self.text, place + 1)
+            if found is None:
+                return None
+            place = found.start()
         return self.text.count("\n", 0, place) + 1
 
     def section(self, key: str) -> Mapping[str, Any]:

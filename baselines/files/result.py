@@ -72,7 +72,7 @@ class Result:
     """Every launch of it in the run, in time order; the one that `median_s` and the rounds are of is among them."""
     instances: int
     rounds_s: tuple[float, ...]
-    """Seconds per forward pass in time order; at most 50 of an accepted run; empty where the file has only statistics."""
+    """Seconds per forward pass in time order; empty where the file has only statistics, as that of an accepted run."""
     configuration: Mapping[str, Any]
     problem_size: Mapping[str, Any]
     model: str | None

@@ -5,6 +5,7 @@ A record is a file's word: what is not there or is no number is None, and nothin
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,11 @@ class Point:
         """`8 x 128`: batch size and sequence length."""
         return f"{self.batch_size} x {self.sequence_length}"
 
+    @property
+    def told_busy(self) -> bool:
+        """Whether it is known which CPUs it had, and how busy they were."""
+        return any(worker.cpus and (self.busy or worker.busy_cpus is not None) for worker in self.workers)
+
     def count(self, axis: str) -> int:
         """A number among the axes; 0 where it is none."""
         value = self.axes.get(axis)
@@ -170,12 +176,18 @@ def number(value: object) -> float | None:
 
 
 def _busy(words: Mapping[str, Any]) -> dict[int, float]:
-    shares = {cpu: number(share) for cpu, share in words.items()}
-    return {int(cpu): min(1.0, share) for cpu, share in shares.items() if share is not None and _is_cpu(cpu)}
+    busy = {}
+    for name, value in words.items():
+        cpu, share = _cpu(name), number(value)
+        if cpu is not None and share is not None:
+            busy[cpu] = min(1.0, share)
+    return busy
 
 
-def _is_cpu(text: object) -> bool:
-    return isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 6
+@functools.cache
+def _cpu(text: str) -> int | None:
+    """The number of a CPU; None where it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else None
 
 
 def _cpus(value: object) -> tuple[int, ...]:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from baselines.deploying.command_line import cpu_list
-from baselines.files.accepted_file import thinned
-from baselines.report.figures.shared import Looks, axes_text, left_out, row_ticks
+from baselines.report.figures.shared import Looks, axes_text, left_out, row_ticks, thinned
 from baselines.report.figures.values import COLOURS, MOST_ROWS, Band, Figure, Panel, Series, Table
 from baselines.report.points import Point, Worker, grouped
 

@@ -10,7 +10,7 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from baselines.files.run_folder import RunFileError
@@ -30,6 +30,9 @@ WORDS: Final = ("ink", "quiet", "line", "band", "bad", "doubt", "good", "calm", 
 """The page's colours."""
 HEXES: Final = {word: f"#f0{number:02x}a5" for number, word in enumerate(WORDS)}
 """Stand-ins for them inside matplotlib, which insists on real colours."""
+
+Box = tuple[float, float, float, float]
+"""A corner, width and height."""
 
 STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
@@ -130,13 +133,17 @@ def _rows(axes: Axes, panel: Panel) -> None:
 
 
 def _cpus(axes: Axes, panel: Panel) -> None:
+    granted: dict[str, list[Box]] = {}
+    busy: dict[str, list[Box]] = {}
     for band in panel.bands:
-        extent = [(band.first, band.count)]
         if band.colour is not None:
-            axes.broken_barh(extent, (band.row - 0.36, 0.72), color=HEXES[band.colour], alpha=0.22, linewidth=0)
+            granted.setdefault(band.colour, []).append((band.first, band.row - 0.36, band.count, 0.72))
         if band.busy:
-            colour = HEXES[band.colour or "quiet"]
-            axes.broken_barh(extent, (band.row + 0.36, -0.72 * band.busy), color=colour, linewidth=0)
+            box = (band.first, band.row + 0.36, band.count, -0.72 * band.busy)
+            busy.setdefault(band.colour or "quiet", []).append(box)
+    for boxes_of, alpha in ((granted, 0.22), (busy, 1.0)):
+        for colour, boxes in boxes_of.items():
+            _boxes(axes, boxes, HEXES[colour], alpha)
     last = max((band.first + band.count for band in panel.bands), default=1)
     axes.set_xlim(0, last)
     places = sorted({0, last - 1}) if last > 16 else range(last)
@@ -144,6 +151,18 @@ def _cpus(axes: Axes, panel: Panel) -> None:
     axes.set_xlabel(panel.x_label)
     axes.grid(visible=False)
     _row_names(axes, panel)
+
+
+def _boxes(axes: Axes, boxes: Sequence[Box], colour: str, alpha: float) -> None:
+    """Filled boxes as one path: a map of 96 CPUs has hundreds, and an artist each takes a second."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    places: list[tuple[float, float]] = []
+    for x, y, width, height in boxes:
+        places += [(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(boxes)
+    axes.add_patch(PathPatch(Path(places, codes), facecolor=colour, alpha=alpha, linewidth=0))
 
 
 def _row_names(axes: Axes, panel: Panel) -> None:

@@ -112,14 +112,14 @@ def figures_of(view: View) -> list[Figure]:
     """All figures of a run in the order of the page; those without an answer say why."""
     run, points = view.comparison.run, view.points
     backends = looks(sorted({point.backend for point in points}))
-    placed = [point for point in points if any(worker.cpus for worker in point.workers)]
+    placed = [point for point in points if point.told_busy]
     limited = [point for point in points if point.share_of_limit]
     figures = []
     for question in (*QUESTIONS, *others_in(points)):
         mine = asked(points, question.name)
         figures.append(answered(question, mine, backends, why_not(run, question.name)))
         if question.name == "simultaneous_multithreading":
-            reason = "this run does not say on which CPUs its instances were"
+            reason = "this file does not say how busy the CPUs of its instances were (that of an accepted run never does)"
             figures.append(answered(AFFINITY, points if placed else [], backends, reason))
     no_limit = next((point.no_limit for point in points if point.no_limit), NO_LIMIT)
     figures.append(answered(LIMIT, points if limited else [], backends, no_limit))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from baselines.deploying.promise import Promise
-from baselines.files.accepted_file import thinned
 from baselines.judging.wording import duration_text, three_digits
 from baselines.report.figures.values import COLOURS, MOST_PANELS, Dot, short
 from baselines.report.points import Point
@@ -44,6 +43,13 @@ def looks(names: Iterable[str]) -> Looks:
     """A colour and a marker for each name, in the order in which they come; the ninth has the first's colour again."""
     listed = list(dict.fromkeys(names))
     return {name: (COLOURS[place % len(COLOURS)], place) for place, name in enumerate(listed)}
+
+
+def thinned(values: Sequence[_Value], kept: int) -> list[_Value]:
+    """At most `kept` of some values, evenly spaced, the first and the last among them."""
+    if len(values) <= kept:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (kept - 1))] for place in range(kept)]
 
 
 def some_of(values: Sequence[_Value], what: str, most: int = MOST_PANELS) -> tuple[list[_Value], tuple[str, ...]]:
