@@ -143,6 +143,7 @@ def test_what_passes_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     others = {
         *("OMP_NUM_THREADS", "OMP_PROC_BIND", "KMP_AFFINITY", "GOMP_CPU_AFFINITY", "LD_PRELOAD", "OPENBLAS_CORETYPE"),
+        *("COV_CORE_SOURCE", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"),
         *("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONSTARTUP", "PYTHONSAFEPATH", "CXX", "LD_LIBRARY_PATH_64", "XPATH", "NEW"),
     }
     for name in passing | others:
