@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fixtures.instance.handle import Instance, InstanceFailure, RequestRefused, exit_text, tail_of
+from fixtures.instance.handle import Instance, InstanceFailure, RequestRefused, asked, exit_text, tail_of
 from fixtures.machine.affinity import granted, thread_masks
 from fixtures.worker.protocol import Lines, ProtocolError, decoded, send
 from tests.suite import REPOSITORY, is_instance, parents, wait_until
@@ -106,6 +106,53 @@ def test_a_time_out_is_explained(instance: Instance) -> None:
     with pytest.raises(InstanceFailure, match=r"gave no answer within 0\.5 s and was killed"):
         instance.ask("dance", time_out_s=0.5)
     assert time.monotonic() - started < 10
+    assert not instance.alive
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Callable[[float], Instance]]:
+    """Workers that compute for so many seconds before they answer."""
+    script = (
+        "import sys, time\n"
+        "from fixtures.worker.protocol import send\n"
+        "end = time.monotonic() + {seconds}\n"
+        "while time.monotonic() < end: pass\n"
+        "send(int(sys.argv[sys.argv.index('--replies') + 1]), {{'number': 1, 'result': {{'late': True}}}})\n"
+        "time.sleep(60)\n"
+    )
+    made: list[Instance] = []
+
+    def start(seconds: float) -> Instance:
+        (tmp_path / "slow.py").write_text(script.format(seconds=seconds))
+        python = tmp_path / "python"
+        python.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} {tmp_path / "slow.py"} "$@"\n')
+        python.chmod(0o755)
+        made.append(Instance(stderr_path=tmp_path / "stderr.txt", python=str(python)))
+        return made[-1]
+
+    yield start
+    for instance in made:
+        instance.close()
+
+
+def test_a_slow_worker_is_not_hung(slow: Callable[[float], Instance]) -> None:
+    """While its CPU time advances it is waited for beyond the time-out, and that is said."""
+    with pytest.warns(UserWarning, match=r"gave no answer within 0\.8 s and is computing: it is waited for, at most 3\.2 s"):
+        assert slow(2.2).ask("sing", time_out_s=0.8) == {"late": True}
+    with pytest.warns(UserWarning, match="is computing"):
+        assert asked([slow(2.2)], "sing", [{}], time_out_s=0.8) == [{"late": True}]
+
+
+def test_a_worker_that_spins_for_ever_ends(slow: Callable[[float], Instance]) -> None:
+    """A busy one is waited for four time-outs and no longer."""
+    instance = slow(1_000)
+    started = time.monotonic()
+    with (
+        pytest.warns(UserWarning, match="is computing"),
+        pytest.raises(InstanceFailure, match=r"within 2\.4 s, though it was computing, and was killed"),
+    ):
+        instance.ask("sing", time_out_s=0.6)
+    assert 2 < time.monotonic() - started < 15
     assert not instance.alive
 
 
