@@ -39,6 +39,10 @@ class Machine:
 
     node_memory_kib: int = 0
     nodes_without_memory: tuple[int, ...] = ()
+    speeds: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """File below a CPU's folder (`cpu_capacity`, `cpufreq/cpuinfo_max_freq`) to what it says by CPU."""
+    intel_kinds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """`cpu_core` and `cpu_atom` to the CPUs that their performance counters count."""
     distances: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Node to what its file `distance` lists: one number per node, in the order of their ids."""
 
@@ -102,6 +106,19 @@ HOLES = Machine(
 )
 """CPU, core, socket and node ids with holes; core id 5 occurs twice."""
 
+_P_AND_E = (
+    *(Core(cpus=(2 * core, 2 * core + 1), core_id=4 * core) for core in range(4)),
+    *(Core(cpus=(8 + core,), core_id=16 + core) for core in range(8)),
+)
+P_AND_E_CORES = Machine(cores=_P_AND_E, intel_kinds={"cpu_core": tuple(range(8)), "cpu_atom": tuple(range(8, 16))})
+"""An Intel of 4 P cores with siblings and 8 E cores without."""
+
+BIG_LITTLE = Machine(
+    cores=tuple(Core(cpus=(cpu,), core_id=cpu) for cpu in range(8)),
+    speeds={"cpu_capacity": dict(enumerate((446, 446, 446, 446, 871, 871, 871, 1024)))},
+)
+"""An Arm of one fast, three middle and four little cores."""
+
 OLD_KERNEL = Machine(cores=hyperthreaded(packages=1, cores=2), sibling_names=("thread_siblings",))
 """Linux before 5.3."""
 
@@ -119,6 +136,11 @@ def write_sysfs(root: Path, machine: Machine) -> Path:
     for core in machine.cores:
         for cpu in core.cpus:
             _write_cpu(cpus / f"cpu{cpu}", cpu, core, machine)
+    for name, speeds in machine.speeds.items():
+        for cpu, speed in speeds.items():
+            write(cpus / f"cpu{cpu}" / name, str(speed))
+    for name, listed in machine.intel_kinds.items():
+        write(root / f"devices/{name}/cpus", kernel_list(listed))
     if machine.nodes is not None:
         _write_nodes(root / "devices/system/node", machine)
     return root

@@ -134,3 +134,16 @@ def test_questions_have_their_layouts(tmp_path: Path) -> None:
     found = layouts_of("simultaneous_multithreading", axes(threads=(4,)), topology, memory)
     assert pairs(list(found)) == [(4, 4), (2, 4), (4, 8)]
     assert [dict(one.values) for one in layouts_of("memory_binding", axes(), topology, memory)] == [{"memory": "local"}]
+
+
+def test_instances_of_unequal_cores_are_a_skip(tmp_path: Path) -> None:
+    """With the cores of each kind; threads of one instance may be on both."""
+    topology, memory = read(tmp_path, kernel_trees.P_AND_E_CORES)
+    found = layouts_of("instance_scaling", axes(instances=(4, 8, 16)), topology, memory)
+    kinds = "4 fast cores (CPUs 0-7), 8 slow cores (CPUs 8-15)"
+    assert [one.skip for one in found] == [
+        None,
+        f"8 instances would have unequal cores: {kinds}; at most 4 have a core of one kind each",
+        "16 instances need 16 physical cores, this process may use 12 (its mask has 16 CPUs)",
+    ]
+    assert [one.skip for one in layouts_of("core_count_scaling", axes(threads=(12,)), topology, memory)] == [None]

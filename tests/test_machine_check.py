@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.machine.__main__ import main
 from fixtures.machine.cgroup import cpu_quota
-from fixtures.machine.check import KEYS, Finding, Kernel, State, findings
+from fixtures.machine.check import CLOCK, KEYS, Finding, Kernel, State, findings
 from fixtures.machine.topology import Topology
 from tests import kernel_trees
 from tests.kernel_trees import C5_METAL, Machine, hyperthreaded, write, write_cgroup_v2, write_sysfs
@@ -37,6 +37,7 @@ def tuned(root: Path, machine: Machine = TWO_SOCKETS) -> Path:
     write(sysfs / "devices/system/cpu/intel_pstate/no_turbo", "1")
     write(sysfs / "devices/system/cpu/isolated", "")
     write(sysfs / "kernel/mm/transparent_hugepage/enabled", "always [madvise] never")
+    write(sysfs / "devices/system/clocksource/clocksource0/current_clocksource", "tsc")
     write(root / "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu avx2 avx512f")
     write(root / "proc/meminfo", "MemTotal:  196608000 kB\nSwapTotal:        0 kB")
     write(root / "proc/loadavg", "0.08 0.30 0.50 1/900 4242")
@@ -92,6 +93,8 @@ def test_a_prepared_machine(tmp_path: Path) -> None:
             "echo madvise",
         ),
         (file("sys/devices/system/cpu/isolated", "4-6,100"), "isolation", "CPUs 4-6", "isolcpus"),
+        (file(f"sys/{CLOCK}", "xen"), "clocksource", "xen", "echo tsc"),
+        (file(f"sys/{CLOCK}", "hpet"), "clocksource", "hpet", "echo tsc"),
         (file("proc/cpuinfo", "flags\t: fpu hypervisor"), "virtualised", "yes", "lscpu"),
         (file("proc/sys/kernel/numa_balancing", "1"), "numa_balancing", "on", "kernel.numa_balancing=0"),
         (file("proc/meminfo", "SwapTotal:  2097152 kB"), "swap", "2048 MiB", "swapoff"),
@@ -109,6 +112,17 @@ def test_each_finding(tmp_path: Path, change: Callable[[Path], object], key: str
     assert found[key].state is State.WRONG
     assert value in found[key].value
     assert command in found[key].command
+
+
+def test_cores_of_two_kinds_are_a_note(tmp_path: Path) -> None:
+    """Which they are; it counts nowhere, because what is measured on them is told."""
+    tuned(tmp_path)
+    for cpu in range(8):
+        write(tmp_path / f"sys/devices/system/cpu/cpu{cpu}/cpu_capacity", "1024" if cpu % 4 < 2 else "446")
+    found = checked(tmp_path)
+    assert found["core_kinds"].state is State.NOTE
+    assert found["core_kinds"].value == "2 fast cores (CPUs 0-1,4-5), 2 slow cores (CPUs 2-3,6-7)"
+    assert not any(one.counts for one in found.values())
 
 
 def test_turbo_of_the_other_driver(tmp_path: Path) -> None:

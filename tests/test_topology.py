@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixtures.machine.cgroup import cpu_quota
 from fixtures.machine.cpu_list import format_cpu_list, parse_cpu_list
-from fixtures.machine.cpu_tree import TopologyError
+from fixtures.machine.cpu_tree import TopologyError, claimed_twice
 from fixtures.machine.topology import Topology
 from tests import kernel_trees
 from tests.kernel_trees import write, write_cgroup_v1, write_cgroup_v2, write_sysfs
@@ -132,6 +132,51 @@ class TestReading:
     def test_old_kernel(self, read: Read) -> None:
         """Before Linux 5.3 siblings are in thread_siblings_list only."""
         assert read(kernel_trees.OLD_KERNEL).cores == ((0, 2), (1, 3))
+
+    def test_masks_only(self, tmp_path: Path) -> None:
+        """Kernels without lists have masks: of siblings, and of the CPUs of a node."""
+        root = write_sysfs(tmp_path, kernel_trees.C5_METAL)
+        whole = Topology.from_sysfs(root)
+        for name in ("core_cpus_list", "thread_siblings_list", "cpulist"):
+            for path in root.rglob(name):
+                path.unlink()
+        for path in root.rglob("core_cpus"):  # the newer name
+            path.unlink()
+        assert Topology.from_sysfs(root) == whole
+
+    def test_damaged_mask(self, tmp_path: Path) -> None:
+        """A mask that cannot be read is an error that names the file."""
+        root = write_sysfs(tmp_path, kernel_trees.ONE_CORE)
+        (root / "devices/system/node/node0/cpulist").unlink()
+        write(root / "devices/system/node/node0/cpumap", "0x1;")
+        with pytest.raises(TopologyError, match=r"node0/cpumap: '0x1;' is no mask of CPUs"):
+            Topology.from_sysfs(root)
+
+    def test_a_list_that_ends_in_a_nul_byte(self, tmp_path: Path) -> None:
+        """Some kernels end what they print so; every file is read alike."""
+        root = write_sysfs(tmp_path, kernel_trees.C5_METAL)
+        whole = Topology.from_sysfs(root)
+        for path in root.rglob("*"):
+            if path.is_file():
+                path.write_bytes(path.read_bytes() + b"\0")
+        assert Topology.from_sysfs(root) == whole
+
+    def test_nodes_that_overlap(self, tmp_path: Path) -> None:
+        """Where every node claims every CPU each CPU is used once, and who is claimed twice is told."""
+        root = write_sysfs(tmp_path, replace(kernel_trees.VIRTUAL_MACHINE, nodes={0: (), 1: ()}))
+        topology = Topology.from_sysfs(root)
+        assert topology.numa_nodes == {0: tuple(range(8)), 1: ()}
+        assert topology.pick_cpus(4) == (0, 2, 4, 6)
+        assert topology.thread_counts() == (1, 2, 4)
+        assert topology.share_cpus(4) == ((0,), (2,), (4,), (6,))
+        assert claimed_twice(root) == tuple(range(8))
+        assert claimed_twice(write_sysfs(tmp_path / "other", kernel_trees.C5_METAL)) == ()
+
+    def test_a_virtual_list_of_online_cpus(self, tmp_path: Path) -> None:
+        """CPUs that run this process are online, whatever a container's /sys says."""
+        root = write_sysfs(tmp_path, kernel_trees.VIRTUAL_MACHINE)
+        write(root / "devices/system/cpu/online", "0-1")
+        assert Topology.from_sysfs(root, (4, 7)).cores == ((0, 1), (4,), (7,))
 
     def test_two_digit_node(self, read: Read) -> None:
         """Node 10 follows node 2, not node 1."""
@@ -296,7 +341,8 @@ class TestPickCpus:
     def test_node_without_directory(self, tmp_path: Path) -> None:
         """Cores in no node are picked last, and are not lost."""
         root = write_sysfs(tmp_path, kernel_trees.HOLES)
-        (root / "devices/system/node/node1/cpulist").unlink()
+        for name in ("cpulist", "cpumap"):
+            (root / "devices/system/node/node1" / name).unlink()
         assert Topology.from_sysfs(root).pick_cpus(3) == (7, 2, 4)
 
     @pytest.mark.parametrize("count", [-1, 0, 49])
@@ -410,6 +456,59 @@ class TestThreadCounts:
         """Where the mask leaves nodes of different size, the larger one counts."""
         topology = replace(read(kernel_trees.C5_METAL), usable_cpus=(0, 1, 2, *range(24, 29)))
         assert topology.thread_counts() == (1, 2, 4, 5, 8)
+
+
+class TestKinds:
+    """Cores of several kinds in one machine."""
+
+    def test_intel(self, read: Read) -> None:
+        """The kernel names them: the P cores are used first, and only what needs more than they are mixes them."""
+        topology = read(kernel_trees.P_AND_E_CORES)
+        assert topology.kinds == (tuple(range(8)), tuple(range(8, 16)))
+        assert topology.pick_cpus(4) == (0, 2, 4, 6)
+        assert topology.pick_cpus(6) == tuple(range(8, 14))
+        assert topology.pick_cpus(12) == (0, 2, 4, 6, *range(8, 16))
+        assert topology.mixed(topology.pick_cpus(6)) is None
+        assert topology.mixed((0, 1)) is None
+        assert topology.mixed(topology.pick_cpus(12)) == "4 fast cores (CPUs 0,2,4,6), 8 slow cores (CPUs 8-15)"
+        assert topology.thread_counts() == (1, 2, 4, 8, 12)
+        assert topology.as_json()["kinds"] == [list(range(8)), list(range(8, 16))]
+
+    def test_big_little(self, read: Read) -> None:
+        """By the kernel's capacity: the fastest that has enough."""
+        topology = read(kernel_trees.BIG_LITTLE)
+        assert topology.kinds == ((7,), (4, 5, 6), (0, 1, 2, 3))
+        assert [topology.pick_cpus(count) for count in (1, 2, 3, 4)] == [(7,), (4, 5), (4, 5, 6), (0, 1, 2, 3)]
+        assert topology.mixed(range(8)) == "1 fast cores (CPUs 7), 3 middle cores (CPUs 4-6), 4 slow cores (CPUs 0-3)"
+
+    @pytest.mark.parametrize("name", ["cpu_capacity", "cpufreq/cpuinfo_max_freq", "acpi_cppc/highest_perf"])
+    def test_speeds(self, read: Read, name: str) -> None:
+        """Whatever tells them; favoured cores, a few per cent apart, are one kind, and so are untold ones."""
+        machine = kernel_trees.VIRTUAL_MACHINE
+        favoured = dict(enumerate((166, 166, 171, 171, 176, 176, 181, 181)))
+        assert read(replace(machine, speeds={name: favoured})).kinds == (tuple(range(8)),)
+        assert read(replace(machine, speeds={name: {**favoured, 6: 110, 7: 110}})).kinds == (tuple(range(6)), (6, 7))
+        assert read(replace(machine, cores=machine.cores[:3], speeds={})).kinds == (tuple(range(6)),)
+
+    def test_instances_are_equal(self, read: Read) -> None:
+        """Beside each other they have cores of one kind, of the fastest that has several; what does not fit is refused."""
+        topology = read(kernel_trees.P_AND_E_CORES)
+        assert topology.instance_counts() == (1, 2, 4)
+        assert topology.share_cpus(1) == ((0, 2, 4, 6),)
+        assert topology.share_cpus(2) == ((0, 2), (4, 6))
+        with pytest.raises(ValueError, match="cannot give 8 instances a physical core each: 1 to 4 are possible here"):
+            topology.share_cpus(8)
+        assert read(kernel_trees.BIG_LITTLE).share_cpus(3) == ((4,), (5,), (6,))
+
+    def test_a_mask_of_one_kind(self, read: Read) -> None:
+        """What the mask leaves counts: E cores alone are alike."""
+        topology = replace(read(kernel_trees.P_AND_E_CORES), usable_cpus=tuple(range(8, 16)))
+        assert topology.mixed(topology.usable_cpus) is None
+        assert topology.share_cpus(8) == tuple((cpu,) for cpu in range(8, 16))
+
+    def test_siblings(self, read: Read) -> None:
+        """Only P cores have some."""
+        assert read(kernel_trees.P_AND_E_CORES).pick_siblings(2, 4) == (0, 2, 1, 3)
 
 
 class TestCpuQuota:
