@@ -5,6 +5,7 @@ It says what the run said of itself; nothing is judged again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 from baselines.comparing.duet_message import DuetRow, changes_of
 from baselines.files.result import Result
 from baselines.files.run import Run
-from baselines.judging.judgement import Judgement
+from baselines.judging.judgement import Judgement, Verdict
 from baselines.judging.launch_pairs import Duet, LaunchPair
 from baselines.judging.wording import one_line
 
@@ -35,11 +36,20 @@ class DuetSection:
         """What it is, in a line."""
         return f"duet against {self.reference}"
 
-    @property
-    def lines(self) -> list[str]:
-        """For a terminal."""
-        rows = [f"  {verdict.upper()} {label}: {numbers} ({reason})" for verdict, label, numbers, _, reason in self.rows]
-        return [self.title, *(f"  {change}" for change in self.changes), *rows]
+    def cut(self, most: int) -> tuple[list[tuple[str, ...]], str]:
+        """The rows where they are no more than that; else those that did not pass, and how many of each verdict are left."""
+        if len(self.rows) <= most:
+            return list(self.rows), ""
+        shown = [row for row in self.rows if row[0] != Verdict.PASSED.value][:most]
+        left = Counter(row[0] for row in self.rows) - Counter(row[0] for row in shown)
+        return shown, ", ".join(f"{count} {verdict}" for verdict, count in left.items())
+
+    def lines(self, most: int) -> list[str]:
+        """For a terminal, with so many rows."""
+        shown, left_out = self.cut(most)
+        rows = [f"  {verdict.upper()} {label}: {numbers} ({reason})" for verdict, label, numbers, _, reason in shown]
+        over = [f"  not shown: {left_out}; all of them: report.html of python -m baselines report"] if left_out else []
+        return [self.title, *(f"  {change}" for change in self.changes), *rows, *over]
 
 
 def section_of(run: Run) -> DuetSection | None:

@@ -19,6 +19,9 @@ LABEL: Final = "performance-regression"
 LIMIT_BYTES: Final = 60_000
 """GitHub refuses a body of more than 65,536 characters; what is below the report needs room as well."""
 
+ROWS: Final = (200, 50, 10)
+"""Of the report, the first number with which it fits."""
+
 _TIME_OUT_S: Final = 120
 
 
@@ -45,8 +48,9 @@ def tell(view: View) -> str:
 
 def body_of(view: View) -> str:
     """The report as Markdown, everything from files escaped, and where the whole of it is."""
-    text = markdown(view, limit=LIMIT_BYTES)
-    if len(text.encode()) > LIMIT_BYTES:
+    texts = (markdown(view, limit=LIMIT_BYTES, most=most) for most in ROWS)
+    text = next((text for text in texts if len(text.encode()) <= LIMIT_BYTES), None)
+    if text is None:
         text = f"## {view.headline}\n\nThe report has no room here.\n"
     return f"{text}\nThis is the newest report; there is a comment for each night.{_where()}\n"
 

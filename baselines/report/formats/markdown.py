@@ -6,15 +6,18 @@ Names and reasons come from files, so everything is escaped: nothing in them bec
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from baselines.report.chosen import chosen, counted_rows
 from baselines.report.duet_section import HEADS as DUET_HEADS
 from baselines.report.duet_section import DuetSection
 from baselines.report.figures.values import short
 from baselines.report.rows import HEADS, Row
 from baselines.report.view import View
+
+MOST_ROWS: Final = 200
+"""As many as a person may go through."""
 
 _ESCAPES: Final = str.maketrans(
     {
@@ -40,16 +43,19 @@ def escaped(text: str) -> str:
     return _UNDERSCORE.sub(r"\\_", text)
 
 
-def markdown(view: View, *, limit: int | None = None) -> str:
-    """The text of report.md; `limit` is of its length in bytes as UTF-8.
+def markdown(view: View, *, limit: int | None = None, most: int = MOST_ROWS) -> str:
+    """The text of report.md; `limit` is of its length in bytes as UTF-8, `most` the rows that it has.
 
-    Rows that passed are left out first, then new ones, then claims, then reasons, and a line says so. Rows that need a look
-    never are: the text is longer where they alone are.
+    Of more rows those that passed are not there, and of the others the worst are, some of each verdict; a line counts what
+    is not. For the limit rows that passed are left out first, then new ones, then claims, then reasons, and a line says so.
+    Rows that need a look and are among the `most` never are: the text is longer where they alone are.
     """
-    looked_at = [row for row in view.rows if row.needs_reason]
-    rest = [row for row in view.rows if not row.needs_reason]
+    rows = chosen(view.rows, most)
+    looked_at = [row for row in rows.shown if row.needs_reason]
+    rest = [row for row in rows.shown if not row.needs_reason]
     reasons = [f"- **{row.judgement.verdict.value}** {escaped(row.label)}: {escaped(row.reason)}" for row in looked_at]
     top, bottom = [*_top(view), *(["", *table(looked_at)] if looked_at else [])], _claims(view)
+    top += ["", f"Not in these tables: {rows.left_out_text}. All of them are in verdicts.json."] if rows.left_out else []
     text = _joined(top, reasons, rest, view, bottom)
     if limit is None or _size(text) <= limit:
         return text
@@ -74,10 +80,12 @@ def markdown(view: View, *, limit: int | None = None) -> str:
 
 def duet_lines(section: DuetSection) -> list[str]:
     """The section of a duet: a line per change of versions, a row per benchmark."""
-    rows = [" | ".join([f"**{verdict}**", *map(escaped, cells)]) for verdict, *cells in section.rows]
+    shown, left_out = section.cut(MOST_ROWS)
+    rows = [" | ".join([f"**{verdict}**", *map(escaped, cells)]) for verdict, *cells in shown]
     heads = [" | ".join(DUET_HEADS), " | ".join([":--"] * len(DUET_HEADS))]
     changes = [f"- {escaped(change)}" for change in section.changes]
-    return ["", f"### {escaped(section.title)}", "", *changes, "", *(f"| {line} |" for line in (*heads, *rows))]
+    over = ["", f"Not in this table: {left_out}. report.html has all of them."] if left_out else []
+    return ["", f"### {escaped(section.title)}", "", *changes, "", *(f"| {line} |" for line in (*heads, *rows)), *over]
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -108,9 +116,9 @@ def _joined(
     if reasons:
         lines += ["", *reasons]
     if rest:
-        lines += ["", f"<details><summary>{_counted(rest)}</summary>", "", *table(rest), "", "</details>"]
+        lines += ["", f"<details><summary>{counted_rows(rest)}</summary>", "", *table(rest), "", "</details>"]
     if cut:
-        lines += ["", f"{_counted(cut)} left out: the summary has no room for these rows. They are in the report."]
+        lines += ["", f"{counted_rows(cut)} left out: the summary has no room for these rows. They are in the report."]
     lines += ["", f"Suite: {escaped(view.suite)}"]
     lines += duet_lines(view.duet) if view.duet else []
     lines += bottom
@@ -128,11 +136,6 @@ def _claims(view: View) -> list[str]:
         f"- {escaped(claim.statement)} **{claim.answer.value}**: {escaped(short(claim.why, _LONGEST))}"
         for claim in view.claims
     ]
-
-
-def _counted(rows: Sequence[Row]) -> str:
-    counts = Counter(row.judgement.verdict.value for row in rows)
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
 def _size(text: str) -> int:
