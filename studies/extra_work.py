@@ -29,7 +29,7 @@ from fixtures.backends.tensorflow_xla import TensorFlowXla
 PLAN: Final = "STUDY_EXTRA_WORK"
 """Environment variable: JSON, `benchmark_key` to the steps after each of its forward passes."""
 WIDER: Final = "STUDY_WIDER_MODEL"
-"""Environment variable: JSON, a backend's name to what it loads in place of the model: `checkpoint` and `onnx`."""
+"""Environment variable: JSON, a backend's name to what it loads in place of the model: `checkpoint` and `artefact`."""
 CHANGE: Final = "STUDY_CHANGE"
 """Environment variable: one of the changes below."""
 THREAD_FEWER: Final = "one-thread-fewer"
@@ -129,11 +129,12 @@ class ExtraWork(Backend):
                 raise ValueError("a single thread cannot become a thread fewer")
         super().import_framework(threads)  # type: ignore[safe-super]
 
-    def load(self, checkpoint: Path, onnx: Path | None) -> None:
+    def load(self, checkpoint: Path, artefact: Path | None) -> None:
         """The model, or the wider one that the environment names for this backend."""
         if wider := json.loads(os.environ.get(WIDER, "{}")).get(self.name):
-            checkpoint, onnx = Path(wider["checkpoint"]), Path(wider["onnx"]) if wider["onnx"] else None
-        super().load(checkpoint, onnx)  # type: ignore[safe-super]
+            beside = wider["artefact"]
+            checkpoint, artefact = Path(wider["checkpoint"]), Path(beside) if beside else None
+        super().load(checkpoint, artefact)  # type: ignore[safe-super]
 
     def compile(self, inputs: Mapping[str, np.ndarray]) -> Forward:
         """The forward pass, and behind it the steps that the plan has for this benchmark."""
@@ -150,9 +151,9 @@ class SlowedOnnxRuntime(ExtraWork, OnnxRuntime):
 class SlowedPyTorch(ExtraWork, PyTorch):
     """PyTorch with extra work."""
 
-    def load(self, checkpoint: Path, onnx: Path | None) -> None:
+    def load(self, checkpoint: Path, artefact: Path | None) -> None:
         """The model, with another implementation of attention where that is the change."""
-        super().load(checkpoint, onnx)
+        super().load(checkpoint, artefact)
         if os.environ.get(CHANGE) == EAGER_ATTENTION:
             self.model.set_attn_implementation("eager")
 

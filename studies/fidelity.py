@@ -73,7 +73,7 @@ def suite(backend: str, threads: int, model: PreparedModel) -> Iterator[Side]:
         with contextlib.closing(instance):
             ask = partial(instance.ask, time_out_s=600)
             ask("import", backend=BACKENDS[backend], threads=threads)
-            ask("load", checkpoint=str(model.checkpoint), onnx=str(model.onnx) if card.needs_onnx else None)
+            ask("load", checkpoint=str(model.checkpoint), artefact=str(model.onnx) if card.needs_onnx else None)
             ask("check", case=str(model.cases[SIZE]))
             yield Side(
                 pid=instance.pid, rounds=lambda many: list(ask("time", min_rounds=many, max_time_s=0.0)["durations_s"])

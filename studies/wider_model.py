@@ -71,8 +71,8 @@ def prepare_wider(model: str, units: Mapping[str, int], folder: Path) -> dict[st
         checkpoint = folder / f"wider-by-{count}"
         if not checkpoint.exists():
             widen(find_or_build(model), count, checkpoint)
-        onnx = None
+        artefact = None
         if backend_class(backend).needs_onnx:
-            onnx = str(prepare_in_subprocess(str(checkpoint), [(1, 32)]).onnx)
-        plan[backend] = {"checkpoint": str(checkpoint), "onnx": onnx}
+            artefact = str(prepare_in_subprocess(str(checkpoint), [(1, 32)]).onnx)
+        plan[backend] = {"checkpoint": str(checkpoint), "artefact": artefact}
     return plan

@@ -42,8 +42,8 @@ class LeavesItsMask(OnnxRuntime):
 
     name = "leaves_its_mask"
 
-    def load(self, checkpoint: Any, onnx: Any) -> None:
-        super().load(checkpoint, onnx)
+    def load(self, checkpoint: Any, artefact: Any) -> None:
+        super().load(checkpoint, artefact)
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
@@ -52,8 +52,8 @@ class LeavesItsMaskLater(LeavesItsMask):
 
     name = "leaves_its_mask_later"
 
-    def load(self, checkpoint: Any, onnx: Any) -> None:
-        OnnxRuntime.load(self, checkpoint, onnx)
+    def load(self, checkpoint: Any, artefact: Any) -> None:
+        OnnxRuntime.load(self, checkpoint, artefact)
 
     def compile(self, inputs: Any) -> Forward:
         forward = super().compile(inputs)
@@ -101,8 +101,8 @@ class AnswersNonsense(OnnxRuntime):
 
     name = "answers_nonsense"
 
-    def load(self, checkpoint: Any, onnx: Any) -> None:
-        super().load(checkpoint, onnx)
+    def load(self, checkpoint: Any, artefact: Any) -> None:
+        super().load(checkpoint, artefact)
         os.write(int(sys.argv[sys.argv.index("--replies") + 1]), b"I am a framework and I print where I please\n")
 
 
@@ -120,12 +120,12 @@ class StartsOnce(OnnxRuntime):
 
     name = "starts_once"
 
-    def load(self, checkpoint: Any, onnx: Any) -> None:
+    def load(self, checkpoint: Any, artefact: Any) -> None:
         try:
             (Path(os.environ["TMPDIR"]) / "started").touch(exist_ok=False)
         except FileExistsError:
             raise RuntimeError("this model starts only once") from None
-        super().load(checkpoint, onnx)
+        super().load(checkpoint, artefact)
 
 
 class StandsStillOnce(OnnxRuntime):
@@ -177,8 +177,8 @@ class AnotherSpeedEachLaunch(OnnxRuntime):
 
     name = "another_speed_each_launch"
 
-    def load(self, checkpoint: Any, onnx: Any) -> None:
-        super().load(checkpoint, onnx)
+    def load(self, checkpoint: Any, artefact: Any) -> None:
+        super().load(checkpoint, artefact)
         side = Path(os.environ["TMPDIR"]) / f"launches_of_{os.environ.get(TWIN, 'measured')}"
         self.launches = 1 + (len(side.read_text()) if side.exists() else 0)
         side.write_text("x" * self.launches)
@@ -214,11 +214,11 @@ class DoublesItsScales(OnnxRuntime):
 
     name = "doubles_its_scales"
 
-    def load(self, checkpoint: Any, onnx: Any) -> None:
+    def load(self, checkpoint: Any, artefact: Any) -> None:
         import onnx as onnx_format
         from onnx import numpy_helper
 
-        model = onnx_format.load(onnx)
+        model = onnx_format.load(artefact)
         for weight in model.graph.initializer:
             if weight.name.endswith("_scale"):
                 doubled = numpy_helper.from_array(2 * numpy_helper.to_array(weight), weight.name)
@@ -226,7 +226,7 @@ class DoublesItsScales(OnnxRuntime):
         folder = Path(os.environ["TMPDIR"]) / "doubled"
         folder.mkdir(exist_ok=True)
         onnx_format.save(model, folder / "model.onnx")
-        (folder / "fusions.json").write_bytes((onnx.parent / "fusions.json").read_bytes())
+        (folder / "fusions.json").write_bytes((artefact.parent / "fusions.json").read_bytes())
         super().load(checkpoint, folder / "model.onnx")
 
 

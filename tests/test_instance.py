@@ -31,7 +31,7 @@ def test_a_worker_refuses_and_lives(instance: Instance) -> None:
     """What it cannot do is an error with its kind and trace; the next request is answered as if nothing had been."""
     for _ in range(2):
         with pytest.raises(RequestRefused, match="asked for a model before `import`") as refused:
-            instance.ask("load", checkpoint="x", onnx=None, time_out_s=60)
+            instance.ask("load", checkpoint="x", artefact=None, time_out_s=60)
         assert refused.value.kind == "RuntimeError"
         assert "do_load" in refused.value.trace
     with pytest.raises(RequestRefused, match="do_dance"):

@@ -140,7 +140,7 @@ def parity(backend: str, model: PreparedModel, word: str, folder: Path, launcher
     with contextlib.closing(worker) as instance:
         instance.ask("import", backend=BACKENDS[backend], threads=1, precision="int8", time_out_s=120)
         beside = str(model.artefacts[word])
-        instance.ask("load", checkpoint=str(model.checkpoint), onnx=beside, time_out_s=120)
+        instance.ask("load", checkpoint=str(model.checkpoint), artefact=beside, time_out_s=120)
         found: dict[str, Any] = instance.ask("check", case=str(case), time_out_s=120)["parity"]
     return found
 

@@ -19,7 +19,7 @@ from fixtures.backends.onnxruntime import OnnxRuntime
 class ReadsNothingOfTheKind(OnnxRuntime):
     name = "{NAME}"
 
-    def load(self, checkpoint, onnx):
+    def load(self, checkpoint, artefact):
         raise ValueError("no converter for model type 'bert'")
 '''
 
@@ -70,8 +70,8 @@ def test_a_backend_that_cannot_read_a_model(suite: Suite, foreign: str) -> None:
     [
         ("last_hidden_state(self, outputs): return super().last_hidden_state(outputs) + 1", "wrong answer: it differs from"),
         ("loaded_precision(self): return 'fp8'", "red was to compute in fp32, and what it loaded is fp8"),
-        ("load(self, checkpoint, onnx): os._exit(3)", "exit code 3"),
-        ("load(self, checkpoint, onnx): raise MemoryError", "MemoryError"),
+        ("load(self, checkpoint, artefact): os._exit(3)", "exit code 3"),
+        ("load(self, checkpoint, artefact): raise MemoryError", "MemoryError"),
     ],
     ids=["wrong-answer", "other-format", "dies", "no-memory"],
 )
