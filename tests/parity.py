@@ -94,8 +94,9 @@ def framework_of(name: str) -> str:
     return backend_class(name).distributions[0]
 
 
-def models_of(request: pytest.FixtureRequest, folder: Path, cache_home: Path) -> Iterator[Models]:
-    """Both models, and all that the selected tests of a module ask of them: the body of its fixture `models`."""
+@pytest.fixture(scope="module")
+def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Iterator[Models]:
+    """Both models, and all that the selected tests of a module ask of them."""
     wanted = [
         (item.callspec.params["name"], item.callspec.params.get("precision", "fp32"))
         for item in request.session.items
@@ -106,9 +107,17 @@ def models_of(request: pytest.FixtureRequest, folder: Path, cache_home: Path) ->
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache_home))
-        models = Models(folder, wanted)
+        models = Models(tmp_path_factory.mktemp("answers"), wanted)
     yield models
     models.close()
+
+
+def parametrize(metafunc: pytest.Metafunc, names: Sequence[str]) -> None:
+    """The two tests of this file, which a module of tests imports, for these backends."""
+    if metafunc.function is test_parity:
+        metafunc.parametrize("name", with_reasons(names))
+    elif metafunc.function is test_parity_of_smaller_formats:
+        metafunc.parametrize(("name", "precision"), smaller_formats(names))
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -117,7 +126,7 @@ def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.asarray(products / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1))
 
 
-def require_the_same_model(name: str, models: Models) -> None:
+def test_parity(name: str, models: Models) -> None:
     """Last hidden states agree with fp32 PyTorch, and mean-pooled sentence embeddings with sentence-transformers' own."""
     backend = backend_class(name)
     random, trained = models.answers(name)
@@ -131,8 +140,8 @@ def require_the_same_model(name: str, models: Models) -> None:
     assert np.all(1 - cosines(pooled, models.sentence_embeddings()) < 1e-4)
 
 
-def require_a_smaller_format(name: str, precision: str, models: Models) -> None:
-    """The format keeps to its tolerance, on random weights and on a trained model with real text, and is not fp32."""
+def test_parity_of_smaller_formats(name: str, precision: str, models: Models) -> None:
+    """Every format keeps to its tolerance, on random weights and on a trained model with real text, and is not fp32."""
     tolerance = backend_class(name).reduced[precision]
     for number, answer in enumerate(models.answers(name, precision)):
         inputs, reference = models.case(number)
