@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -26,6 +27,7 @@ from fixtures.model.__main__ import prepare
 from fixtures.model.architectures import ARCHITECTURES, config_sha256
 from fixtures.model.facts import find_or_examine
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
+from tests import checkpoints
 from tests.conftest import SIZES as PREPARED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -316,6 +318,56 @@ def test_no_preparation_outlives_who_asked_for_it(command_environment: dict[str,
     asking.wait(timeout=10)
     asking.stdout.close()
     wait_until(lambda: not preparing_for(asking.pid))
+
+
+KILLED = "making it was killed by signal 9 (SIGKILL), probably out of memory"
+
+
+@pytest.mark.parametrize(
+    ("during", "failed", "made"),
+    [
+        ("exporting to ONNX ...", {"onnx", "onnx_int8"}, {"keras"}),
+        ("quantising to onnx_int8 ...", {"onnx_int8"}, {"onnx", "keras"}),
+    ],
+    ids=["export", "quantisation"],
+)
+def test_a_kill_costs_what_was_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: str, failed: set[str], made: set[str]
+) -> None:
+    """The rest is prepared by another process; the next run tries again, for memory is of the moment."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = checkpoints.checkpoint(tmp_path / "it", "bert")
+    words = ("onnx", "onnx_int8", "keras")
+    told: list[str] = []
+    prepared = prepare_in_subprocess(str(folder), [(1, 32)], artefacts=words, progress=killing(during, told))
+    assert prepared.failed == dict.fromkeys(failed, KILLED)
+    assert prepared.artefacts.keys() == made
+    assert list(prepared.cases) == ["1x32"]
+    assert told.count(during) == 1
+    assert any(line.endswith(f"{KILLED}; going on without it ...") for line in told)
+    again = prepare_in_subprocess(str(folder), [(1, 32)], artefacts=words)
+    assert (again.artefacts.keys(), again.failed) == (failed | made, {})
+
+
+def test_a_kill_before_the_reference_is_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it there is nothing to measure."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, during = checkpoints.checkpoint(tmp_path / "it", "bert"), "computing 1 reference output with fp32 PyTorch ..."
+    with pytest.raises(PreparationError, match=r"^preparing .*/it ended with signal 9 \(SIGKILL\): .*computing 1"):
+        prepare_in_subprocess(str(folder), [(1, 32)], artefacts=("keras",), progress=killing(during, []))
+
+
+def killing(during: str, told: list[str]) -> Callable[[str], None]:
+    """Kills the preparing process as the kernel does, as soon as it says this."""
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if line == during:
+            (preparing,) = preparing_for(os.getpid())
+            os.kill(preparing, signal.SIGKILL)
+
+    return tell
 
 
 def preparing_for(parent: int) -> list[int]:

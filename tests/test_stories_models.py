@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.model.prepared import prepare_in_subprocess
+from fixtures.model.prepared import PreparedModel, prepare_in_subprocess
 from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite
+from tests.test_gate import Gated
 
 QUICK = ("--benchmark-only", "--benchmark-max-time=0.05", "-o", "bench_preset=quick")
 NAME = "reads_nothing_of_the_kind"
@@ -114,3 +115,52 @@ def test_a_sequence_that_a_directory_has_no_positions_for(suite: Suite, foreign:
     ended = suite(OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", "--backends=onnxruntime", "--sequence-lengths=32,513")
     assert ended.code == 4
     assert f"--sequence-lengths 513: {foreign} has 512 positions, a sequence of 513 does not fit" in ended.text
+
+
+FAILED = "its ONNX export failed: planted by a test"
+
+
+def break_export(cache: Path, content_sha256: str) -> None:
+    """Makes a cache remember that the export of a model failed, and nothing else of it."""
+    (exported,) = (cache / "bert-cpu-benchmarks" / "prepared" / content_sha256[:16]).glob("onnx-*")
+    shutil.rmtree(exported)
+    exported.with_name(f"{exported.name}.failed.txt").write_text(FAILED)
+
+
+@pytest.fixture
+def own_cache(suite: Suite, cache_home: Path) -> Path:
+    """A copy of the cache for the sessions of one test."""
+    copy = suite.folder / "own-cache"
+    shutil.copytree(cache_home, copy, ignore=shutil.ignore_patterns(".building-*"))
+    suite.environment["XDG_CACHE_HOME"] = str(copy)
+    return copy
+
+
+@pytest.mark.parametrize("chosen", ["-obench_backends=onnxruntime,pytorch", "--backends=onnxruntime,pytorch"])
+def test_what_cannot_be_made_of_a_named_model_is_red(
+    suite: Suite, own_cache: Path, bert_tiny: PreparedModel, chosen: str
+) -> None:
+    """It could be made before, so something broke: no skip, however the backend was chosen; the others are measured."""
+    break_export(own_cache, bert_tiny.content_sha256)
+    ended = suite(OUT_OF_THE_BOX, "--benchmark-only", "--benchmark-max-time=0.05", "-obench_preset=quick", chosen)
+    assert ended.code == 1, ended.text
+    assert f"onnxruntime at fp32 has nothing to load: {FAILED}" in ended.text
+    assert list(ended.benchmarks) == ["pytorch-fp32-batch1-seq32"]
+    assert ended.run["run"]["skipped"] == []
+
+
+def test_a_skip_does_not_hide_what_the_baseline_has(
+    suite: Suite, own_cache: Path, foreign: str, bert_tiny: PreparedModel
+) -> None:
+    """A model from elsewhere that was measured, and whose export fails since: a skip, and missing, which is red."""
+    session = (OUT_OF_THE_BOX, *QUICK, f"--model={foreign}", "--confirm=0", "-obench_backends=onnxruntime")
+    measured = suite(*session)
+    assert measured.code == 0, measured.text
+    Gated(suite, measured.run).accept()
+    shutil.rmtree(suite.runs)
+    break_export(own_cache, bert_tiny.content_sha256)
+    ended = suite(*session)
+    assert ended.code == 1, ended.text
+    reason = f"skipped: onnxruntime at fp32 cannot run this model: {FAILED}"
+    assert f"MISSING test_out_of_the_box[onnxruntime-fp32-batch1-seq32]: {reason}" in ended.text
+    assert list(ended.run["run"]["verdicts"]["missing"].values()) == [reason]
