@@ -21,12 +21,12 @@ needs_two = pytest.mark.skipif(len(CPUS) < 2, reason="takes two CPUs, of which o
 
 
 def over(mounts: Mapping[Path, Path | None], command: Sequence[str]) -> list[str]:
-    """A command line that sees files and folders in the places of others, None for an empty folder."""
+    """A command line that sees files and folders in the places of others, None for an empty folder that is noexec."""
     can = shutil.which("unshare") and not subprocess.run(["unshare", "--mount", "true"], check=False).returncode
     if os.geteuid() or not can:
         pytest.skip("only root can mount something over the kernel's files, and not in every container")
     lines = [
-        f"mount -t tmpfs none {place}" if source is None else f"mount --bind {source} {place}"
+        f"mount -t tmpfs -o noexec none {place}" if source is None else f"mount --bind {source} {place}"
         for place, source in mounts.items()
     ]
     return ["unshare", "--mount", "sh", "-c", f'{" && ".join(lines)} && exec "$@"', "sh", *command]
@@ -98,6 +98,19 @@ def test_two_kinds_of_cores_and_nodes_that_overlap(suite: Suite, tmp_path: Path)
     one, two = ended.benchmarks.values()
     assert "mixed_cores" not in one["extra_info"]
     assert two["extra_info"].get("mixed_cores", "").startswith("1 fast cores (CPUs") is (len(CPUS) == 2)
+
+
+def test_a_cache_from_which_nothing_can_be_loaded(suite: Suite) -> None:
+    """Inductor is not available, with the way out (a skip, and refused where it is named); others are not concerned."""
+    place = Path(suite.environment["XDG_CACHE_HOME"]) / "bert-cpu-benchmarks" / "inductor"
+    place.mkdir(exist_ok=True)
+    for backend, code in (("torch_compile", 4), ("torch_compile_freezing", 4), ("pytorch", 0)):
+        asked = ("--preset=quick", "--collect-only", "-q", f"--backends={backend}")
+        ended = session(suite, {place: None}, OUT_OF_THE_BOX, *asked)
+        assert ended.code == code, ended.text
+        reason = f"inductor loads what it compiles from {place}, which is mounted noexec: export XDG_CACHE_HOME=DIR"
+        assert (reason in ended.text) is (code == 4)
+        assert "Traceback" not in ended.text
 
 
 def test_the_check_prints_them(tmp_path: Path) -> None:
