@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from tests.test_quota import LONG_ENOUGH, cgroup_with
 
 USER = 54321
 AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups")
+WHO_READS = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+"""For where interpreter or packages are below somebody's closed folder (pyenv in /root): he may read, and nothing else."""
 NOBODY_TRUSTS = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 SETTING_UP = (
     'mount --bind "$CHECKOUT" "$CHECKOUT" && mount -o remount,ro,bind "$CHECKOUT" && '
@@ -34,12 +37,29 @@ def group() -> Iterator[Path]:
 
 
 @pytest.fixture
+def as_user() -> tuple[str, ...]:
+    """What starts a command as another user, who can read what this one can."""
+    if os.geteuid():
+        pytest.skip("only root can start something as another user")
+    same = f"import sys, pytest, fixtures; sys.exit(sys.prefix != {sys.prefix!r})"
+    for way in (AS_USER, (*AS_USER, *WHO_READS)):
+        if works([*way, sys.executable, "-c", same]):
+            return way
+    pytest.skip(f"cannot be run here: {shlex.join([*AS_USER, *WHO_READS, sys.executable])}")
+
+
+def works(command: list[str]) -> bool:
+    """Whether a command ends well, in the checkout."""
+    if not shutil.which(command[0]):
+        return False
+    return not subprocess.run(command, check=False, capture_output=True, cwd=REPOSITORY).returncode
+
+
+@pytest.fixture
 def container(cache_home: Path, bert_tiny: PreparedModel) -> Iterator[Suite]:
     """The suite in folders that anybody may write; pytest's own are for its user alone."""
-    same = f"import sys; sys.exit(sys.prefix != {sys.prefix!r})"  # its folders may be for its owner alone
-    for command in (["unshare", "--mount", "true"], [*AS_USER, sys.executable, "-c", same]):
-        if not shutil.which(command[0]) or subprocess.run(command, check=False, capture_output=True).returncode:
-            pytest.skip(f"cannot be run here: {' '.join(command)}")
+    if not works(["unshare", "--mount", "true"]):
+        pytest.skip("cannot be run here: unshare --mount")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
         shutil.copytree(cache_home, folder / "cache")
@@ -65,11 +85,23 @@ def test_frameworks_leave_nothing_at_home(suite: Suite, tmp_path: Path) -> None:
     assert sorted(home.rglob("*")) == []
 
 
+def test_another_user(as_user: tuple[str, ...], tmp_path: Path) -> None:
+    """He has another id, no groups, and writes nothing of ours, whatever he may read."""
+    ours = tmp_path / "ours"
+    ours.write_text("as it was")
+    ours.chmod(0o600)
+    code = f"import os; print(os.getuid(), os.getgid(), os.getgroups()); open({str(ours)!r}, 'w')"
+    ended = subprocess.run([*as_user, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stdout == f"{USER} {USER} []\n"
+    assert "PermissionError" in ended.stderr
+    assert ours.read_text() == "as it was"
+
+
 @pytest.mark.every_cpu
-def test_a_container(container: Suite, group: Path) -> None:
+def test_a_container(container: Suite, group: Path, as_user: tuple[str, ...]) -> None:
     """Measured, with a notice of all that is not fine; accept refuses it for its commit and for the quota."""
     asked = ("--benchmark-only", "--preset=quick", "--backends=onnxruntime", LONG_ENOUGH)
-    command = ["unshare", "--mount", "sh", "-c", SETTING_UP, "sh", *AS_USER, *container.command(OUT_OF_THE_BOX, *asked)]
+    command = ["unshare", "--mount", "sh", "-c", SETTING_UP, "sh", *as_user, *container.command(OUT_OF_THE_BOX, *asked)]
     ended = container.end(container.start_as(command, GROUP=str(group)))
     assert ended.code == 0, ended.text
     header = ended.text.partition("collected")[0]
