@@ -146,6 +146,21 @@ def test_a_machine_that_names_no_folder(tmp_path: Path) -> None:
             accepted_runs(machine_id, "bert-tiny", tmp_path)
 
 
+def test_a_directory_that_was_typed_with_two_parts(checkout: Checkout) -> None:
+    """Its runs were kept as a hub id's once; under its absolute path they are found, and go on as one history."""
+    model = "/data/models/mine"
+    for day, name in enumerate(("models/mine", "models/mine", model)):
+        one = benchmark(ONE)
+        one["extra_info"]["model"]["name"] = name
+        assert checkout.accept(checkout.run(one, started_day=day)).code == 0
+    assert sorted(path.split("/")[1] for path in checkout.files) == ["mine", "models--mine", "models--mine"]
+    assert [run.model for run in accepted_runs(MACHINE, model, checkout.store)] == ["models/mine", "models/mine", model]
+    assert checkout.numbers == ["0001", "0002", "0003"]
+    assert [run.anchor for run in accepted_runs(MACHINE, model, checkout.store)] == [True, False, False]
+    assert accepted_runs(MACHINE, "/data/others/mine", checkout.store)[-1].model == model
+    assert len(accepted_runs(MACHINE, "models/mine", checkout.store)) == 2
+
+
 def test_nothing_accepted_is_an_empty_history(tmp_path: Path) -> None:
     """Neither a missing store nor a missing machine is an error."""
     assert accepted_runs(MACHINE, "bert-tiny", tmp_path / "nowhere") == []

@@ -36,8 +36,8 @@ class Candidate:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Machine and model folder: the baseline that it belongs to."""
-        return self.run.machine_id or "", folder_name(self.run.model or "")
+        """Machine and model: the baseline that it belongs to."""
+        return self.run.machine_id or "", self.run.model or ""
 
 
 def is_called(result: Result, word: str) -> bool:

@@ -79,12 +79,15 @@ def accepted_runs(machine_id: str, model: str, machines: Path = MACHINES) -> lis
 
 
 def homes(machine_id: str, model: str, machines: Path = MACHINES) -> list[Path]:
-    """The folders with the accepted runs of a machine and a model: its own, for new runs, and those of older ids.
+    """The folders with the accepted runs of a machine and a model: its own, for new runs, and those of older addresses.
 
-    Until the amount of memory was taken out of it, the id of a machine changed with that amount.
+    Until the amount of memory was taken out of it, the id of a machine changed with that amount. And a directory that was
+    typed as `models/x` had the folder of a hub id of that name.
     """
     own = machine_folder(machine_id, machines) / folder_name(model)
-    alike = sorted(machines.glob(f"{readable(machine_id)}-*/{own.name}")) if readable(machine_id) else []
+    names = [own.name, *([folder_name("/".join(Path(model).parts[-2:]))] if len(Path(model).parts) > 2 else [])]
+    ids = [own.parent, *(sorted(machines.glob(f"{readable(machine_id)}-*")) if readable(machine_id) else [])]
+    alike = dict.fromkeys(folder / name for folder in ids for name in names)
     return [own, *(folder for folder in alike if folder != own and _machine_of(folder) == machine_id)]
 
 
