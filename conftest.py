@@ -3,6 +3,7 @@
 pytest_plugins = [
     "fixtures.asked.options",
     "fixtures.run.session",
+    "fixtures.run.loop",
     "fixtures.run.terminal",
     "fixtures.run.report",
     "fixtures.gate.marker",

@@ -71,6 +71,7 @@ class Suite:
         """The command line."""
         plugin = ("-p", "tests.last_words", "--backend-file=tests/hostile_backends.py") if hostile else ()
         common = (*OURS_ALONE, "-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
+        common += ("--budget=none",)  # a slow machine is no reason to test less
         common += () if self.limit else ("--no-limit",)
         common += () if self.report else NO_REPORT
         return [sys.executable, "-m", "pytest", *plugin, *common, *arguments]

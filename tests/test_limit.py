@@ -261,7 +261,7 @@ def test_a_limit_that_cannot_be_measured_costs_no_benchmark(suite: Suite) -> Non
 
 
 def test_everything_else_is_stopped_meanwhile(suite: Suite) -> None:
-    """The instance that serves and the one of the second launch wait under SIGSTOP; afterwards both serve again."""
+    """The instance that serves waits under SIGSTOP; afterwards it serves again."""
     suite.limit = True
     launches = (SCALING, *SHORT, "--backends=onnxruntime", "--threads=1", "--launches=2", "--sequence-lengths=16,32")
     ended = suite(*launches, "-p", HOSTILE, PRODUCT="is_alone")

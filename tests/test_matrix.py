@@ -35,6 +35,7 @@ def axes(preset: str = "default", **changes: object) -> Axes:
         "threads": (1, 2),
         "instances": (1, 2),
         "problem_sizes": chosen.problem_sizes,
+        "scaling_problem_sizes": chosen.scaling_problem_sizes,
         "shared_problem_sizes": chosen.shared_problem_sizes,
         "few_problem_sizes": chosen.few_problem_sizes,
         "fewest_problem_sizes": chosen.fewest_problem_sizes,

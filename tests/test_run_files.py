@@ -16,7 +16,6 @@ import pytest
 
 from baselines.__main__ import main
 from baselines.files.run_folder import RunFileError, assemble, newest_run, read_journal, recover, write_run
-from fixtures.asked.problem_size import ProblemSize
 from fixtures.machine import lock
 from fixtures.machine.lock import CpusBusy, locked_cpus
 from fixtures.run import progress
@@ -227,19 +226,6 @@ def test_where_nothing_can_be_locked_it_is_said(locks: Path, monkeypatch: pytest
         (line,) = told
     assert "a second run on" in line
     assert "would not be noticed" in line
-
-
-def test_what_is_left_follows_what_the_benchmarks_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the cheap half, the dear half is still expected to take its time."""
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    shown = progress.Progress(weights=[1.0, 3.0], started_s=0.0)
-    now[0] = 10.0
-    assert shown.advance() == "1/2  0:10 elapsed, about 0:30 left"
-    now[0] = 40.0
-    assert shown.advance() == "2/2  0:40 elapsed, done"
-    big, small = ProblemSize(batch_size=8, sequence_length=128), ProblemSize(batch_size=1, sequence_length=32)
-    assert progress.expected_cost(big, 1, 2) > progress.expected_cost(big, 2, 2) > progress.expected_cost(small, 2, 2)
 
 
 def test_efficiency_leaves_out_building_and_compiling(monkeypatch: pytest.MonkeyPatch) -> None:

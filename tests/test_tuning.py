@@ -108,9 +108,10 @@ class TestWhatIsCompared:
 
     def test_presets_grow(self) -> None:
         """Quick and default choose, default one problem size of one backend; nightly has everything."""
-        quick, default, nightly = (
+        quick, default, nightly, full = (
             {(one.backend, *one.layout.values.values()) for one in self.expanded(name)} for name in PRESETS
         )
+        assert nightly == full
         assert quick < nightly
         assert default < nightly
         assert {one.problem_size for one in self.expanded("default")} == set(grid([1], [128]))

@@ -213,7 +213,7 @@ def expected_of(run: Run, past: Mapping[str, Past], *, everything: bool) -> dict
     expected = {}
     for key, one in past.items():
         name = one.recent[-1].fullname
-        if name in names or name in run.not_reached:
+        if name in names or name in run.not_reached or name in run.left_out:
             continue
         how = run.not_measured.get(name)
         if how is not None:

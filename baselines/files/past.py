@@ -30,21 +30,27 @@ def kept_of(runs: Sequence[Run]) -> list[Run]:
 def recent_runs(runs: Sequence[Run]) -> list[Run]:
     """Those of the accepted runs, oldest first, that are still needed: an anchor may be older.
 
-    A benchmark of a run is out of date when KEPT_RUNS newer runs hold it, or were accepted whole and asked for the same; a
-    run is, when all its benchmarks are. So a few, accepted again and again with --only, never push out the others.
+    A benchmark of a run is out of date when KEPT_RUNS newer runs hold it, or were accepted whole, asked for the same and had
+    time for it; a run is, when all its benchmarks are. So a few, accepted again and again with --only, never push out the
+    others, nor do nights that left them out.
     """
     recent: list[Run] = []
     holders: Counter[str] = Counter()
     whole: Counter[tuple[str | None, str | None]] = Counter()
     both: Counter[tuple[str, str | None, str | None]] = Counter()
+    left_out: Counter[tuple[str, str | None, str | None]] = Counter()
     for run in reversed(runs):
         asked = (run.preset, run.inputs)
-        if any(holders[key] + whole[asked] - both[key, *asked] < KEPT_RUNS for key in run.by_key):
+        if any(
+            holders[key] + whole[asked] - both[key, *asked] - left_out[one.fullname, *asked] < KEPT_RUNS
+            for key, one in run.by_key.items()
+        ):
             recent.append(run)
         holders.update(run.by_key.keys())
         if run.accepted is not None and run.accepted.whole:
             whole[asked] += 1
             both.update((key, *asked) for key in run.by_key)
+            left_out.update((name, *asked) for name in run.left_out)
     return recent[::-1]
 
 

@@ -131,6 +131,7 @@ class _FileOfRun:
             partial=words.get("partial") is True,
             not_measured={key: how for key, how in mapping(words.get("not_measured")).items() if isinstance(how, dict)},
             not_reached=texts_of(words.get("not_reached")),
+            left_out=_left_out(words.get("plan")),
             skipped=_skipped(words.get("skipped")),
             judgements=_judgements(mapping(words.get("verdicts"))),
             missing={name: str(how) for name, how in mapping(mapping(words.get("verdicts")).get("missing")).items()},
@@ -206,6 +207,11 @@ def _packages(environment: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(words, dict) and isinstance(words.get("version"), str):
             versions[name] = words["version"] + (f"+{words['local']}" if words.get("local") else "")
     return versions
+
+
+def _left_out(plan: object) -> dict[str, float]:
+    left_out = mapping(mapping(plan).get("left_out"))
+    return {name: float(price) for name, price in left_out.items() if isinstance(price, int | float)}
 
 
 def _skipped(groups: object) -> dict[str, str]:

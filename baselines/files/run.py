@@ -71,6 +71,8 @@ class Run:
     not_measured: Mapping[str, Mapping[str, str]]
     """Outcome and reason by node id, of benchmarks that were failed or skipped."""
     not_reached: tuple[str, ...]
+    left_out: Mapping[str, float]
+    """Predicted seconds by node id, of benchmarks that did not fit into its budget."""
     judgements: Mapping[str, Judgement]
     """By node id what was said while it ran, with fresh launches of suspects; empty where nothing was judged."""
     missing: Mapping[str, str]

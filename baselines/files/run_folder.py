@@ -48,7 +48,9 @@ def write_run(folder: Path, content: Mapping[str, Any]) -> Path:
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | None]:
-    """Header, finished benchmarks, and the ending if the run came to one; a torn last line is left out.
+    """Header, benchmarks, and the ending if the run came to one; a torn last line is left out.
+
+    Of a benchmark whose last launch is missing, what the launches before it came to.
 
     Raises:
         RunFileError: the file cannot be read, has no header, or is damaged before its last line.
@@ -73,8 +75,13 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict
     if not entries or "header" not in entries[0]:
         raise RunFileError(f"{path}:1: no header; this is not a journal")
     endings = [entry["ending"] for entry in entries if "ending" in entry]
-    benchmarks = [entry["benchmark"] for entry in entries if "benchmark" in entry]
-    return entries[0]["header"], benchmarks, endings[-1] if endings else None
+    benchmarks: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if one := entry.get("benchmark") or entry.get("launch"):
+            benchmarks[one["fullname"]] = one
+        elif "failed" in entry:
+            benchmarks.pop(entry["failed"], None)
+    return entries[0]["header"], list(benchmarks.values()), endings[-1] if endings else None
 
 
 def newest_run(runs: Path) -> Path:

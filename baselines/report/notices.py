@@ -57,6 +57,11 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
     if run.partial:
         count = len(run.not_reached)
         yield "this run was cut off before its end" + f"; {count} benchmarks were not reached" * bool(count)
+    if run.left_out:
+        yield (
+            f"the budget left out {len(run.left_out)} benchmarks, which would have taken "
+            f"{sum(run.left_out.values()) / 60:.0f} min: --budget none measures them"
+        )
     for movement in movements(run.results):
         if movement.too_far:
             yield f"the machine was not steady in this run, by the reference kernel: {movement}"

@@ -23,5 +23,7 @@ def why_not(run: Run, question: str) -> str:
         parts.append(f"{len(failed)} failed, the first with: {failed[0]}")
     if unreached:
         parts.append(f"the run ended before its {counted(unreached, 'benchmark')}")
+    if left_out := sum(name.startswith(prefix) for name in run.left_out):
+        parts.append(f"the budget left out its {counted(left_out, 'benchmark')}: --budget none measures them")
     nothing = f"this run did not ask: pytest benchmarks/test_{question}.py --benchmark-only does"
     return one_line("; ".join(parts) or nothing)
