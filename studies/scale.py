@@ -36,7 +36,6 @@ from baselines.report.figures.shared import thinned
 from fixtures.asked.layouts import layouts_of
 from fixtures.asked.matrix import QUESTIONS, Axes, Benchmark, expand
 from fixtures.asked.presets import PRESETS
-from fixtures.asked.problem_size import grid
 from fixtures.machine.memory import NodeMemory
 from fixtures.machine.topology import Topology
 from fixtures.process.environment import REPOSITORY
@@ -143,18 +142,7 @@ class Planned:
 
 def plan() -> list[Planned]:
     """The full grid on a c5.metal, evenly thinned to BENCHMARKS."""
-    every, shared, few = (grid(batches, LENGTHS) for batches in ((1, 4, 8, 16, 32, 128), (8, 16, 32, 128), (1, 8)))
-    axes = Axes(
-        preset=PRESETS["nightly"],
-        backends=None,
-        precisions=None,
-        threads=C5_METAL.thread_counts(),
-        instances=C5_METAL.instance_counts(),
-        problem_sizes=every,
-        shared_problem_sizes=shared,
-        few_problem_sizes=few,
-        fewest_problem_sizes=few,
-    )
+    axes = Axes.of(PRESETS["full"], C5_METAL)
     memory = NodeMemory(with_memory=(0, 1), allowed=(0, 1), distances={}, balancing=None)
     planned = [
         Planned(question=question.name, benchmark=one)
@@ -219,7 +207,7 @@ class Maker:
             "datetime": began,
             "run": {
                 **words,
-                "preset": "nightly",
+                "preset": "full",
                 "partial": False,
                 "not_reached": [],
                 "not_measured": failed,
@@ -271,7 +259,7 @@ class Maker:
         )
         return {
             "question": one.question,
-            "preset": "nightly",
+            "preset": "full",
             "configuration": {**real["configuration"], **own},
             "problem_size": {"batch_size": size.batch_size, "sequence_length": size.sequence_length},
             "instances": len(instances),

@@ -22,18 +22,7 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
     """The benchmarks that can run there, priced by arithmetic: 42 GFLOP/s per core."""
     topology = Topology.from_sysfs(write_sysfs(folder, machine))
     preset = PRESETS[preset_name]
-    axes = Axes(
-        preset=preset,
-        backends=None,
-        precisions=None,
-        threads=topology.thread_counts(),
-        instances=topology.instance_counts(),
-        problem_sizes=preset.problem_sizes,
-        scaling_problem_sizes=preset.scaling_problem_sizes,
-        shared_problem_sizes=preset.shared_problem_sizes,
-        few_problem_sizes=preset.few_problem_sizes,
-        fewest_problem_sizes=preset.fewest_problem_sizes,
-    )
+    axes = Axes.of(preset, topology)
     nodes = tuple(topology.numa_nodes)
     distances = {node: {other: 10 if node == other else 21 for other in nodes} for node in nodes}
     memory = NodeMemory(with_memory=nodes, allowed=nodes, distances=distances, balancing=None)
