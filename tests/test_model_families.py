@@ -112,6 +112,7 @@ def test_operations_that_cannot_be_counted_are_none(bert: Path, monkeypatch: pyt
     [
         ("_orig_mod.", "save the module inside torch.compile: model._orig_mod.save_pretrained(FOLDER)"),
         ("module.", "save the module inside DataParallel: model.module.save_pretrained(FOLDER)"),
+        ("model.", "save the encoder itself"),
         ("encoder_model.", "save the encoder itself"),
     ],
 )
@@ -333,6 +334,27 @@ def test_a_tokenizer_without_a_token_to_pad_with(bert: Path, tmp_path: Path) -> 
     folder = tokenizer(copied(bert, tmp_path / "bare"), {})
     with pytest.raises(PreparationError, match="has no token to pad with: no pad_token, eos_token, sep_token or unk_token"):
         prepared(folder, (2, 32), inputs="text")
+
+
+def test_a_tokenizer_in_files_of_another_kind(tmp_path: Path) -> None:
+    """Byte pairs in vocab.json and merges.txt: transformers reads them, and another content of either is another case."""
+    folder = checkpoint(tmp_path / "it", "roberta", vocab_size=300)
+    words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *bytes_as_characters()]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    before = prepared(folder, (1, 32), inputs="text")
+    assert before.text_lengths
+    (folder / "vocab.json").write_text(json.dumps({**dict(zip(words, range(len(words)), strict=True)), "th": len(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\nt h\n")
+    after = prepared(folder, (1, 32), inputs="text")
+    assert after.cases != before.cases
+    assert sum(after.text_lengths or ()) < sum(before.text_lengths)
+
+
+def bytes_as_characters() -> list[str]:
+    """The alphabet of byte pairs, as GPT-2 writes it: printable bytes as themselves, the others from U+0100 on."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return [chr(byte) for byte in printable] + [chr(256 + number) for number in range(256 - len(printable))]
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

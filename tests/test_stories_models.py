@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures.model.prepared import PreparedModel, prepare_in_subprocess
@@ -164,3 +165,22 @@ def test_a_skip_does_not_hide_what_the_baseline_has(
     reason = f"skipped: onnxruntime at fp32 cannot run this model: {FAILED}"
     assert f"MISSING test_out_of_the_box[onnxruntime-fp32-batch1-seq32]: {reason}" in ended.text
     assert list(ended.run["run"]["verdicts"]["missing"].values()) == [reason]
+
+
+def test_a_derived_number_that_cannot_be_had_costs_itself(suite: Suite, own_cache: Path, bert_tiny: PreparedModel) -> None:
+    """A model whose operations torch cannot count is measured; what follows from their number is null, with its reason."""
+    prepared = own_cache / "bert-cpu-benchmarks" / "prepared" / bert_tiny.content_sha256[:16]
+    (case,) = prepared.glob("seeded-*/1x32.npz")
+    with np.load(case) as arrays:
+        np.savez(case, **{**arrays, "flop": np.int64(-1)})
+    suite.report = True
+    ended = suite(
+        OUT_OF_THE_BOX, "--benchmark-only", "--benchmark-max-time=0.05", "--preset=quick", "--backends=onnxruntime"
+    )
+    assert ended.code == 0, ended.text
+    (one,) = ended.benchmarks.values()
+    work = one["extra_info"]["work"]
+    assert work.pop("reason") == "torch's counter cannot follow this model"
+    assert (len(work), set(work.values())) == (3, {None})
+    assert one["extra_info"]["latency_s"]["median"] > 0
+    assert list(suite.runs.glob("*/report/report.html"))
