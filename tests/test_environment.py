@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 from baselines.__main__ import main
 from baselines.commands.environment import requirements
 from baselines.files.reading_runs import read_run
+from baselines.files.requirements import requirements_of, why_not_installed
 from baselines.files.run_folder import RunFileError
 from fixtures.asked.configuration import Configuration, Deployment
 from fixtures.asked.passed_env import passed_env
@@ -24,6 +26,7 @@ from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.process.environment import PASSING, dropped, environment_of, passes
+from fixtures.run.provenance import backend_words
 from fixtures.run.terminal import variables_text
 from fixtures.worker.installed import environment
 from tests.builders import Checkout, benchmark, run_folder
@@ -37,6 +40,9 @@ PACKAGES = {
 }
 
 
+NAMED = "PIP_EXTRA_INDEX_URL names the index that has it"
+
+
 def installed(packages: dict[str, Any]) -> dict[str, Any]:
     """The environment of a run."""
     return {"python": "3.11.7", "packages": packages}
@@ -48,9 +54,84 @@ def test_every_package_at_its_exact_version(tmp_path: Path) -> None:
     head, *lines = requirements(read_run(folder / "run.json"))
     assert head.startswith("# as measured in ")
     assert head.endswith("Python 3.11.7")
-    assert lines == ["Jinja2==3.1.6", "numpy==2.4.6", "torch==2.13.0  # measured with the build +cpu"]
+    assert lines == ["Jinja2==3.1.6", "numpy==2.4.6", f"torch==2.13.0  # measured with the build +cpu: {NAMED}"]
     asked = [Requirement(line.partition("  #")[0]) for line in lines]
     assert asked[2].specifier.contains("2.13.0+cpu")
+
+
+def needing(**needs: list[str]) -> dict[str, Any]:
+    """`run` of a file that says what each backend needs."""
+    return {"backends": {name: {"needs": names} for name, names in needs.items()}}
+
+
+def test_only_what_a_worker_needs(tmp_path: Path) -> None:
+    """What is private and not needed is nobody's business; of a nightly build its index is told; backends can be chosen."""
+    packages = {
+        **PACKAGES,
+        "torch": {"version": "2.14.0.dev20261120", "local": "cpu"},
+        "tf_nightly": {"version": "2.22.0.dev20261120", "local": None},
+        "onnxruntime": {"version": "1.32.0", "local": None},
+        "setuptools": {"version": "80.0", "local": None},
+        "mycompany-utils": {"version": "1.2", "local": None},
+    }
+    words = needing(
+        onnxruntime=["numpy", "onnxruntime"],
+        torchscript=["numpy", "setuptools", "torch"],
+        tensorflow=["numpy", "tf_nightly"],
+    )
+    run = read_run(run_folder(tmp_path, benchmark(), environment=installed(packages), run=words) / "run.json")
+    _, *lines = requirements(run)
+    assert lines == [
+        *("numpy==2.4.6", "onnxruntime==1.32.0", "setuptools==80.0"),
+        f"tf_nightly==2.22.0.dev20261120  # a nightly build: {NAMED}, for as long as it keeps it",
+        f"torch==2.14.0.dev20261120  # measured with the build +cpu: {NAMED}",
+    ]
+    assert [one.pinned for one in requirements_of(run, ["onnxruntime"])] == ["numpy==2.4.6", "onnxruntime==1.32.0"]
+    numpy, *_ = requirements_of(run)
+    assert numpy.needed_by == ("onnxruntime", "torchscript", "tensorflow")
+    with pytest.raises(
+        RunFileError, match="no backend jax was measured in it; possible: onnxruntime, torchscript, tensorflow"
+    ):
+        requirements_of(run, ["jax"])
+
+
+def test_a_backend_says_what_it_needs() -> None:
+    """Its own distributions, what every worker imports, and what they require; no test runner, no plotting."""
+    needs = backend_words("onnxruntime")["needs"]
+    assert {"numpy", "onnxruntime", "protobuf"} <= set(needs)
+    assert not {"pytest", "matplotlib", "torch"} & set(needs)
+    assert set(needs) <= environment()["packages"].keys(), "by the names under which versions are recorded"
+
+
+def test_installed_from_the_indexes_that_pip_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The build with a label is found where its index is named; what none has is one line with its name and who needs it."""
+    with zipfile.ZipFile(tmp_path / "labelled-1.0+cpu-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("labelled.py", "")
+        wheel.writestr("labelled-1.0+cpu.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("labelled-1.0+cpu.dist-info/METADATA", "Metadata-Version: 2.1\nName: labelled\nVersion: 1.0+cpu\n")
+        wheel.writestr("labelled-1.0+cpu.dist-info/RECORD", "")
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(tmp_path), "TARGET": str(tmp_path / "there")}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    packages = {"labelled": {"version": "1.0", "local": "cpu"}, "mycompany-utils": {"version": "1.2", "local": None}}
+    words = needing(openvino=["labelled"], jax=["labelled", "mycompany_utils", "mycompany-utils"])
+    folder = run_folder(tmp_path, benchmark(), environment=installed(packages), run=words)
+    command = ["environment", str(folder), "--install"]
+    assert main([*command, "--backends=openvino"]) == 0
+    assert "1 packages as measured in " in capsys.readouterr().out
+    assert (tmp_path / "there" / "labelled-1.0+cpu.dist-info").is_dir()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no index that pip was told of has mycompany-utils==1.2, which jax needs. " in line
+    assert line.endswith("Name the one that does: export PIP_EXTRA_INDEX_URL=URL")
+
+
+def test_what_else_pip_says() -> None:
+    """Its last error, or its last words."""
+    assert why_not_installed("ERROR: a\nERROR: no space left\nhint", []) == "pip could not install it: no space left"
+    assert why_not_installed("No module named pip\n", []) == "pip could not install it: No module named pip"
+    assert why_not_installed("", []) == "pip could not install it: it said nothing"
 
 
 def test_a_run_that_does_not_say(tmp_path: Path) -> None:

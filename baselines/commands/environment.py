@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Final
 
 from baselines.commands import take_store
 from baselines.files.reading_runs import read_run
+from baselines.files.requirements import requirements_of, why_not_installed
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import folders, runs_in
 from baselines.judging.wording import shown
 
-HELP = "what was installed in the newest accepted run, as requirements for pip: tox run -e reference"
-LEFT_OUT: Final = frozenset({"bert-cpu-benchmarks", "pip", "setuptools", "wheel"})
-"""This project, which is run from a checkout, and what every environment brings along."""
+HELP = "what the workers of the newest accepted run need, as requirements for pip: tox run -e reference"
 
 
 def declare(command: argparse.ArgumentParser) -> None:
@@ -23,6 +24,8 @@ def declare(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", nargs="?", type=Path, help="file or folder of a run (default: the newest accepted one)")
     command.add_argument("--machine", metavar="ID", help="whose accepted runs (default: of the only machine that has some)")
     command.add_argument("--model", help="of which model (default: of any)")
+    command.add_argument("--backends", metavar="A,B", help="only what these need (default: all that were measured)")
+    command.add_argument("--install", action="store_true", help="have pip install it where this runs")
     take_store(command)
 
 
@@ -34,28 +37,36 @@ def run(arguments: argparse.Namespace) -> str:
     """
     named: Path | None = arguments.run
     newest = None if named else newest_accepted(arguments.machine, arguments.model, arguments.store)
-    return "\n".join(requirements(newest or read_run(run_path(named))))
+    found = newest or read_run(run_path(named))
+    backends = None if arguments.backends is None else [word for word in arguments.backends.split(",") if word]
+    return install(found, backends) if arguments.install else "\n".join(requirements(found, backends))
 
 
-def requirements(run: Run) -> list[str]:
-    """Lines of a requirements file: every recorded package at its exact version, and what pip cannot be told as comments.
+def requirements(run: Run, backends: Collection[str] | None = None) -> list[str]:
+    """Lines of a requirements file: what workers need at its exact version, and what pip cannot be told as comments.
 
     The public version alone is asked for, because a local label (`2.13.0+cpu`) names a build that only its own index has.
 
     Raises:
-        RunFileError: the run does not say what was installed.
+        RunFileError: the run does not say what was installed, or did not measure such a backend.
     """
-    packages = {name: version for name, version in run.packages.items() if name.lower() not in LEFT_OUT}
-    if not packages:
-        raise RunFileError(f"{run.path}: it does not say which packages were installed")
     python = run.machine_soft.get("python")
-    head = [f"# as measured in {shown(run.path)}" + (f", Python {python}" if python else "")]
-    return head + [_line(name, version) for name, version in sorted(packages.items(), key=lambda item: item[0].lower())]
+    head = f"# as measured in {shown(run.path)}" + (f", Python {python}" if python else "")
+    return [head, *map(str, requirements_of(run, backends))]
 
 
-def _line(name: str, version: str) -> str:
-    public, plus, label = version.partition("+")
-    return f"{name}=={public}" + (f"  # measured with the build +{label}" if plus else "")
+def install(run: Run, backends: Collection[str] | None) -> str:
+    """Has pip install them where this runs, and returns what was installed.
+
+    Raises:
+        RunFileError: as `requirements`, and where pip cannot: one sentence with the package's name.
+    """
+    asked = requirements_of(run, backends)
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", *(one.pinned for one in asked)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise RunFileError(why_not_installed(done.stderr + done.stdout, asked))
+    return f"{len(asked)} packages as measured in {shown(run.path)}"
 
 
 def newest_accepted(machine: str | None, model: str | None, machines: Path) -> Run:
