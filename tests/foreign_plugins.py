@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         random.Random(int(seed)).shuffle(items)  # noqa: S311 - an order
 
 
+def pytest_runtest_call() -> None:
+    """A conftest.py that skips when the test's turn has come."""
+    if os.environ.get("REPEATS") == "never":
+        pytest.skip("not on a Friday")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """One that nobody has heard of: each test twice."""

@@ -26,7 +26,7 @@ from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.process.environment import PASSING, dropped, environment_of, passes
-from fixtures.run.provenance import backend_words
+from fixtures.run.provenance import backend_words, environment_words, required_by
 from fixtures.run.terminal import variables_text
 from fixtures.worker.installed import environment
 from tests.builders import Checkout, benchmark, run_folder
@@ -50,7 +50,8 @@ def installed(packages: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_package_at_its_exact_version(tmp_path: Path) -> None:
     """The public version is asked for, the local label is told; what pip cannot or need not install is left out."""
-    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES))
+    older = {"backends": {}}  # a file that does not say what a backend needs
+    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES), run=older)
     head, *lines = requirements(read_run(folder / "run.json"))
     assert head.startswith("# as measured in ")
     assert head.endswith("Python 3.11.7")
@@ -68,16 +69,17 @@ def test_only_what_a_worker_needs(tmp_path: Path) -> None:
     """What is private and not needed is nobody's business; of a nightly build its index is told; backends can be chosen."""
     packages = {
         **PACKAGES,
-        "torch": {"version": "2.14.0.dev20261120", "local": "cpu"},
+        "torch": {"version": "2.14.0.dev20261120", "local": "cpu", "requires": ["numpy", "setuptools"]},
         "tf_nightly": {"version": "2.22.0.dev20261120", "local": None},
         "onnxruntime": {"version": "1.32.0", "local": None},
         "setuptools": {"version": "80.0", "local": None},
         "mycompany-utils": {"version": "1.2", "local": None},
+        "mycompany-plugin": {"version": "3", "local": None, "requires": ["mycompany-utils"]},
     }
     words = needing(
         onnxruntime=["numpy", "onnxruntime"],
-        torchscript=["numpy", "setuptools", "torch"],
-        tensorflow=["numpy", "tf_nightly"],
+        torchscript=["torch"],
+        tensorflow=["numpy", "tf-nightly"],
     )
     run = read_run(run_folder(tmp_path, benchmark(), environment=installed(packages), run=words) / "run.json")
     _, *lines = requirements(run)
@@ -95,12 +97,14 @@ def test_only_what_a_worker_needs(tmp_path: Path) -> None:
         requirements_of(run, ["jax"])
 
 
-def test_a_backend_says_what_it_needs() -> None:
+def test_a_backend_says_what_it_needs(tmp_path: Path) -> None:
     """Its own distributions, what every worker imports, and what they require; no test runner, no plotting."""
-    needs = backend_words("onnxruntime")["needs"]
-    assert {"numpy", "onnxruntime", "protobuf"} <= set(needs)
-    assert not {"pytest", "matplotlib", "torch"} & set(needs)
-    assert set(needs) <= environment()["packages"].keys(), "by the names under which versions are recorded"
+    words = {"backends": {"onnxruntime": backend_words("onnxruntime")}}
+    folder = run_folder(tmp_path, benchmark(), environment=environment_words(["onnxruntime"]), run=words)
+    needs = {one.name for one in requirements_of(read_run(folder / "run.json"))}
+    assert {"numpy", "onnxruntime", "protobuf"} <= needs
+    assert not {"pytest", "matplotlib", "torch"} & needs
+    assert required_by(["no-such-distribution"]) == {}
 
 
 def test_installed_from_the_indexes_that_pip_knows(
@@ -114,14 +118,18 @@ def test_installed_from_the_indexes_that_pip_knows(
         wheel.writestr("labelled-1.0+cpu.dist-info/RECORD", "")
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(tmp_path), "TARGET": str(tmp_path / "there")}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
-    packages = {"labelled": {"version": "1.0", "local": "cpu"}, "mycompany-utils": {"version": "1.2", "local": None}}
-    words = needing(openvino=["labelled"], jax=["labelled", "mycompany_utils", "mycompany-utils"])
+    packages = {
+        "labelled": {"version": "1.0", "local": "cpu"},
+        "jax": {"version": "1", "local": None, "requires": ["mycompany_utils"]},
+        "mycompany-utils": {"version": "1.2", "local": None},
+    }
+    words = needing(openvino=["labelled"], jax=["mycompany_utils"], torchscript=["jax"])
     folder = run_folder(tmp_path, benchmark(), environment=installed(packages), run=words)
     command = ["environment", str(folder), "--install"]
     assert main([*command, "--backends=openvino"]) == 0
     assert "1 packages as measured in " in capsys.readouterr().out
     assert (tmp_path / "there" / "labelled-1.0+cpu.dist-info").is_dir()
-    assert main(command) == 2
+    assert main([*command, "--backends=openvino,jax"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "no index that pip was told of has mycompany-utils==1.2, which jax needs. " in line
     assert line.endswith("Name the one that does: export PIP_EXTRA_INDEX_URL=URL")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT
 from baselines.files.accepted_file import Addition
 from baselines.files.reading_runs import read_run
 from baselines.files.store import add
+from fixtures.gate.stored import why_nothing_judged
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel
 from tests.builders import git
@@ -411,6 +413,87 @@ def test_a_baseline_that_is_required_and_not_asked(gated: Gated, option: str) ->
     refused = gated.suite(*arguments, option, "--require-baseline")
     assert refused.code == 4
     assert f"--require-baseline: with {option} nothing is judged; leave one of them out" in refused.text
+
+
+REQUIRED = "--require-baseline: nothing was judged: "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "why"),
+    [
+        (["--sequence-lengths=96"], {}, 4, "no benchmark is in the baseline as the same one (1 new)"),
+        (["-p", "tests.foreign_plugins"], {"REPEATS": "never"}, 4, "no benchmark was measured (2 skipped)"),
+        (["--backends=answers_nan"], {}, 1, "no benchmark was measured (2 failed)"),
+    ],
+    ids=["new", "skipped at its turn", "failed"],
+)
+def test_nothing_is_judged_in_silence(
+    gated: Gated, arguments: list[str], variables: dict[str, str], code: int, why: str
+) -> None:
+    """The store has accepted runs, and none of them judged: one sentence says why; what failed is red anyway."""
+
+    def of_another_preset(content: dict[str, Any]) -> None:
+        """None of them is missing."""
+        content["run"]["preset"] = "default"
+
+    gated.accept(of_another_preset)
+    ended = gated(*arguments, "--require-baseline", hostile=code == 1, **variables)
+    assert ended.code == code, ended.text
+    assert f"{REQUIRED}{why}" in ended.text.splitlines()
+    gated.suite.runs = gated.suite.folder / "second"
+    if code == 4:
+        plain = gated(*arguments, **variables)
+        assert plain.code == 0, plain.text
+        assert f"nothing was judged: {why}" in plain.text.splitlines()
+
+
+def test_other_inputs_and_another_model_of_that_name(gated: Gated) -> None:
+    """Each names what differs, and nothing is judged."""
+
+    def other(content: dict[str, Any]) -> None:
+        one, two = content["benchmarks"]
+        one["extra_info"]["inputs"] = "text"
+        two["extra_info"]["model"]["config_sha256"] = "c0ffee"
+
+    gated.accept(other, slower=0.2)
+    required = gated("--require-baseline")
+    assert required.code == 4
+    assert f"{REQUIRED}no benchmark is in the baseline as the same one (2 incomparable)" in required.text.splitlines()
+    assert re.search(rf"INCOMPARABLE {ONE}: .*inputs text -> seeded", required.text), required.text
+    assert re.search(rf"INCOMPARABLE {TWO}: .*config_sha256 c0ffee -> ", required.text), required.text
+
+
+def test_nothing_that_could_be_judged_is_selected(gated: Gated) -> None:
+    """All deselected, all skipped: said, and refused where a baseline is required."""
+    gated.accept()
+    refused = gated("-k", "no_such_benchmark", "--require-baseline")
+    assert refused.code == 4
+    assert "ERROR: --require-baseline: no benchmark is selected, so that nothing would be judged" in refused.text
+    arguments = ("benchmarks/test_out_of_the_box.py", "--preset=quick", "--store", str(gated.store))
+    for skipping in (["--benchmark-only", "-k", "not_installed"], ["--benchmark-skip", "--backends=onnxruntime"]):
+        ended = gated.suite(*arguments, *skipping, hostile=True)
+        assert ended.code == 0, ended.text
+        assert "nothing was judged: every benchmark is skipped (-rs says why)" in ended.text.splitlines()
+
+
+def test_what_cannot_be_read_is_refused(gated: Gated) -> None:
+    """A folder in the place of a file: named, before anything starts."""
+    path = gated.accept()[2]
+    path.unlink()
+    path.mkdir()
+    ended = gated()
+    assert ended.code == 4
+    assert f"{path}: Is a directory" in ended.text
+    assert "Traceback" not in ended.text
+
+
+def test_a_run_that_no_backend_can_serve() -> None:
+    """What the prepared model rules out has no turn, and is no run of nothing."""
+    gate: Any = SimpleNamespace(judged={}, accepted=["one"])
+    run: Any = SimpleNamespace(outcomes={})
+    assert why_nothing_judged(gate, run) == "every benchmark is skipped (-rs says why)"
+    gate.accepted = []
+    assert why_nothing_judged(gate, run) is None
 
 
 def truncated(text: str) -> str:

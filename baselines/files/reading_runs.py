@@ -121,6 +121,11 @@ class _FileOfRun:
             dirty=commit.get("dirty") is True,
             datetime=moment_of(self.content.get("datetime")),
             packages=_packages(self.section("environment")),
+            requires={
+                name: texts_of(words["requires"])
+                for name, words in mapping(self.section("environment").get("packages")).items()
+                if isinstance(words, dict) and "requires" in words
+            },
             preset=text_of(words.get("preset")),
             model=next((result.model for result in results if result.model), text_of(words.get("model"))),
             inputs=text_of(words.get("inputs")),

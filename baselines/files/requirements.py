@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from baselines.files.reading_values import texts_of
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
 from baselines.judging.wording import listed
@@ -66,12 +67,12 @@ def requirements_of(run: Run, backends: Collection[str] | None = None) -> list[R
     if unknown := sorted(set(chosen) - run.backends.keys()):
         measured = ", ".join(run.backends) or "none"
         raise RunFileError(f"{run.path}: no backend {listed(unknown, _NAMED)} was measured in it; possible: {measured}")
-    needs = {name: run.backends[name].get("needs") for name in chosen}
-    if not needs or not all(isinstance(names, list) for names in needs.values()):
+    needs = {name: _closure(run, texts_of(run.backends[name].get("needs"))) for name in chosen}
+    if not run.requires or not all(needs.values()):
         needs = {}
     found = []
     for name, recorded in sorted(run.packages.items(), key=lambda item: item[0].lower()):
-        needed_by = tuple(backend for backend, names in needs.items() if name in (names or ()))
+        needed_by = tuple(backend for backend, names in needs.items() if _canonical(name) in names)
         if needed_by if needs else name.lower() not in LEFT_OUT:
             version, _, local = recorded.partition("+")
             found.append(Requirement(name=name, version=version, local=local or None, needed_by=needed_by))
@@ -80,14 +81,26 @@ def requirements_of(run: Run, backends: Collection[str] | None = None) -> list[R
     return found
 
 
+def _closure(run: Run, roots: Collection[str]) -> set[str]:
+    """Distributions and all that they require, by their canonical names."""
+    requires = {_canonical(name): names for name, names in run.requires.items()}
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = _canonical(waiting.pop())
+        if name not in found:
+            found.add(name)
+            waiting += requires.get(name, ())
+    return found
+
+
 def why_not_installed(said: str, requirements: Collection[Requirement]) -> str:
     """One sentence on what pip said when it failed: the package that no index has, and the variable that names another."""
     missing = re.search(r"No matching distribution found for ([\w.-]+)", said)
     if missing is None:
         errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
-        return (
-            f"pip could not install it: {errors[-1] if errors else (said.strip().splitlines() or ['it said nothing'])[-1]}"
-        )
+        last = (errors or said.strip().splitlines() or ["it said nothing"])[-1]
+        return f"pip could not install it: {last}"
     one = next((one for one in requirements if _canonical(one.name) == _canonical(missing[1].partition("==")[0])), None)
     if one is None:
         return f"no index that pip was told of has {missing[1]}"

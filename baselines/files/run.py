@@ -56,11 +56,13 @@ class Run:
     """When it began, in UTC."""
     packages: Mapping[str, str]
     """Version by distribution, `2.13.0+cpu` with its local label; empty where the file does not say."""
+    requires: Mapping[str, tuple[str, ...]]
+    """By distribution, what it requires itself, as far as a worker of a backend needs it."""
     preset: str | None
     model: str | None
     inputs: str | None
     backends: Mapping[str, Mapping[str, Any]]
-    """By name, what the cards said: `thread_variables`, `thread_code`, and `file` of one from outside the checkout."""
+    """By name, what the cards said: `thread_variables`, `thread_code`, `needs`, `file` of one from outside the checkout."""
     options: tuple[str, ...]
     """Of its command line: those that say which benchmarks there are and what judges them, as one word each."""
     arguments: str | None
