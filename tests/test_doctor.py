@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from baselines.files import checkout
 from fixtures import doctor
 from fixtures.doctor import Line
 from fixtures.machine import lock
-from tests.suite import OUT_OF_THE_BOX, Suite, python_m
+from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite, python_m
 
 
 def only(lines: list[Line], name: str) -> Line:
@@ -29,6 +32,17 @@ def test_the_command(cache_home: Path) -> None:
     for word in ("commit", "affinity", "home", "temporary files", "locks", "locale", "cache", "runs", "onnxruntime"):
         assert any(line[4:].strip().lower().startswith(word) for line in lines), word
     assert f"{sum(line.startswith('LOOK') for line in lines)} of {len(lines) - 1} to look at" in lines[-1]
+
+
+@pytest.mark.parametrize("ending", ["| head -n 0", ">&-"])
+def test_nobody_reads_it(cache_home: Path, ending: str) -> None:
+    """A pipe that is closed early, or no standard output: no traceback."""
+    command = f"{shlex.quote(sys.executable)} -m fixtures.doctor {ending}"
+    variables = {**os.environ, "XDG_CACHE_HOME": str(cache_home)}
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=REPOSITORY, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stderr == ""
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
