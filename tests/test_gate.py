@@ -503,7 +503,7 @@ def truncated(text: str) -> str:
 
 def edited(text: str) -> str:
     """A median made larger by hand."""
-    before, word, after = text.partition('"median": ')
+    before, word, after = text.partition('"median":')
     return f"{before}{word}9{after}"
 
 
@@ -514,7 +514,7 @@ def of_the_future(text: str) -> str:
 
 def not_a_number(text: str) -> str:
     """A median that is none."""
-    before, word, after = text.partition('"median": ')
+    before, word, after = text.partition('"median":')
     return f"{before}{word}NaN{after[after.index(',') :]}"
 
 

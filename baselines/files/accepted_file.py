@@ -22,6 +22,7 @@ BASELINE_SCHEMA: Final = 1
 """The newest `baseline.schema` that this checkout reads, and the one it writes."""
 DROPPED: Final[Mapping[str, frozenset[str]]] = {
     "run": frozenset({"verdicts"}),
+    "plan": frozenset({"benchmarks"}),
     "benchmark": frozenset({"options"}),
     "stats": frozenset({"data"}),
     "extra_info": frozenset(
@@ -115,7 +116,7 @@ def stored_content(addition: Addition, *, reason: str, commit: str, accepted: st
     ]
     return {
         **{key: value for key, value in content.items() if key not in ("baseline", "benchmarks")},
-        **({"run": _kept(content["run"], "run")} if isinstance(content.get("run"), Mapping) else {}),
+        **({"run": _stored_run(content["run"])} if isinstance(content.get("run"), Mapping) else {}),
         "baseline": {
             "schema": BASELINE_SCHEMA,
             "reason": reason,
@@ -152,6 +153,11 @@ def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Ad
         "extra_info": {**extra, **({"baseline": marks} if marks else {})},
         "stats": _kept(benchmark["stats"], "stats"),
     }
+
+
+def _stored_run(words: Mapping[str, Any]) -> dict[str, Any]:
+    plan = words.get("plan")
+    return {**_kept(words, "run"), **({"plan": _kept(plan, "plan")} if isinstance(plan, Mapping) else {})}
 
 
 def _kept(words: Mapping[str, Any], where: str) -> dict[str, Any]:
