@@ -131,14 +131,15 @@ def test_files_of_other_projects(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """Plain files of pytest-benchmark are judged by their names, against files that are named."""
     checkout = Checkout(tmp_path / "checkout", capsys)
 
-    def plain(name: str, median_s: float) -> Path:
-        rounds = [median_s * factor for factor in (0.99, 1.0, 1.01)]
+    def plain(name: str, *medians_s: float) -> Path:
         content = {
             "machine_info": {"node": "somewhere"},
             "commit_info": {"id": "abc"},
             "benchmarks": [
-                {"name": "test_a", "fullname": "tests/test_a.py::test_a", "params": None, "param": None, "extra_info": {},
-                 "options": {}, "group": None, "stats": stats_of(rounds)}
+                {"name": f"test_{letter}", "fullname": f"tests/test_a.py::test_{letter}", "params": None, "param": None,
+                 "extra_info": {}, "options": {}, "group": None,
+                 "stats": stats_of([median_s * factor for factor in (0.99, 1.0, 1.01)] if median_s else [0.0, 0.0, 1e-7])}
+                for letter, median_s in zip("abc", medians_s, strict=False)
             ],
             "datetime": "2026-03-01T12:00:00+00:00",
             "version": "4.0.0",
@@ -152,3 +153,16 @@ def test_files_of_other_projects(tmp_path: Path, capsys: pytest.CaptureFixture[s
     slow = checkout.baselines("compare", plain("c.json", 0.03), plain("b.json", 0.01))
     assert slow.code == 1
     assert re.search(r"^REGRESSED +test_a +10\.0 ms +30\.0 ms +\+200\.0 % ", slow.out, re.MULTILINE)
+
+    for zero in (0, 1, 2):  # one that is below the clock's resolution spoils neither what is judged nor the baseline
+        medians = [0.01, 0.02, 0.03]
+        medians[zero] = 0.0
+        name = f"test_{'abc'[zero]}"
+        whole, part = plain("whole.json", 0.01, 0.02, 0.03), plain("part.json", *medians)
+        judged = checkout.baselines("compare", part, whole, "--format=json")
+        assert judged.code in (0, 1), judged.out + judged.err  # 1: it is missing from the run
+        assert f"the first is tests/test_a.py::{name}: stats.median is 0.0, not a positive number" in judged.out
+        against = checkout.baselines("compare", whole, part)
+        assert against.code == 0, against.out + against.err
+        assert f"the first is tests/test_a.py::{name}: stats.median is 0.0" in against.out
+        assert "Traceback" not in judged.err + against.err

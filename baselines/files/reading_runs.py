@@ -33,9 +33,10 @@ def read_run(path: Path) -> Run:
 
 
 def read_with_content(path: Path) -> tuple[Run, dict[str, Any]]:
-    """As `read_run`, and the JSON itself for whoever writes it again: its benchmarks are in the order of the results."""
+    """As `read_run`, and the JSON itself for whoever writes it again: its benchmarks are those of the results."""
     file = _FileOfRun(path)
-    return file.run(), file.content
+    run = file.run()
+    return run, {**file.content, "benchmarks": file.usable}
 
 
 class _FileOfRun:
@@ -50,6 +51,8 @@ class _FileOfRun:
         except UnicodeDecodeError as error:
             raise self.error(f"not text: {error.reason} at byte {error.start}") from None
         self.content = self._parsed()
+        self.usable: list[dict[str, Any]] = []
+        """Its benchmarks that became results, once `run` has read them."""
 
     def error(self, message: str, line: int | None = None) -> RunFileError:
         """An error that names the file and, where known, the line."""
@@ -192,6 +195,7 @@ class _FileOfRun:
                     continue
                 raise self.error(f"{where}: {error}", self.line_of(index)) from None
             seen[result.key] = index
+            self.usable.append(benchmark)
             yield result
 
 
