@@ -67,13 +67,15 @@ AMONG_ROUNDS: Final = 0.01
 """Standard deviations of the logarithm."""
 
 MEASURED: Final = """
-import sys
-from baselines.__main__ import main
-code = main(sys.argv[1:])
-(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:"))
-print("peak", peak, file=sys.stderr)
-sys.exit(code)
+import runpy, sys
+sys.argv[0] = "baselines"
+try:
+    runpy.run_module("baselines", run_name="__main__", alter_sys=True)
+finally:
+    (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+    print("peak", peak, file=sys.stderr)
 """
+"""`python -m baselines`, and the most memory that it had at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,14 @@ def declare(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--against", nargs="+", type=Path, default=[], metavar="BASELINE", help="runs to judge against (default: accepted)"
     )
+    command.add_argument(
+        "--question",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also a page about one question that draws and lists all of it: core_count_scaling, affinity, share_of_limit, "
+        "history, ...; again for another",
+    )
     command.add_argument("--output", type=Path, metavar="DIR", help="default: report/ in the run's folder")
     take_any_machine(command)
     take_store(command)
@@ -32,6 +40,6 @@ def run(arguments: argparse.Namespace) -> str:
     folder = arguments.output or report_folder(path)
     comparison = compare(path, arguments.against, arguments.store, demand_baseline=False, any_machine=arguments.any_machine)
     view = view_of(comparison)
-    paths = write_report(view, folder)
+    paths = write_report(view, folder, arguments.question)
     add_to_summary(view)
     return "\n".join([view.headline, *(f"written  {shown(path)}" for path in paths)])

@@ -84,6 +84,8 @@ class Claim:
     """What the study saw."""
     rule: str
     """When a case counts for it, and when against it."""
+    question: str = ""
+    """Of the suite, whose benchmarks are compared."""
     answer: Answer = Answer.UNTESTED
     why: str = ""
     """The numbers, or what was not measured."""

@@ -21,8 +21,6 @@ MANY_CORES: Final = 16
 class Asked(Claim):
     """A claim, and how a run is asked about it."""
 
-    question: str
-    """Of the suite, whose benchmarks are compared."""
     compared: Callable[[Sequence[Point], Run], Iterable[Compared]]
     says: Callable[[Case], bool | None] = above
     """What a case says of it; of most, whether the second takes longer."""

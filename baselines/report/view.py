@@ -5,6 +5,7 @@ Whatever comes from a file is one printable line here; a format escapes it for i
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -44,12 +45,19 @@ class View:
     """About the suite as a whole."""
     next_steps: tuple[tuple[str, str], ...]
     """What for, and the command."""
-    points: tuple[Point, ...]
-    """What was measured, for figures."""
-    claims: tuple[Claim, ...]
-    """Of the study, and what this run says about them; empty where it was measured by another suite."""
     duet: DuetSection | None
     """What the run said of itself beside a reference environment."""
+
+    @functools.cached_property
+    def points(self) -> tuple[Point, ...]:
+        """What was measured, for figures; made when somebody asks, which the terminal does not."""
+        return points_of(self.comparison)
+
+    @functools.cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """Of the study, and what this run says about them; empty where it was measured by another suite."""
+        run = self.comparison.run
+        return claims_of(self.points, run) if run.ours else ()
 
     @property
     def headline(self) -> str:
@@ -64,7 +72,6 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
     pairs = sorted(comparison.judgements.values(), key=order)
     labels = labels_of([result for result, _ in pairs])
     rows = tuple(row_of(label, pair, comparison.past) for label, pair in zip(labels, pairs, strict=True))
-    points = points_of(comparison)
     changes = differences(comparison.baseline[-1], run) if comparison.baseline else []
     return View(
         comparison=comparison,
@@ -77,8 +84,6 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         rows=rows,
         suite=one_line(comparison.shift.reason),
         next_steps=tuple((what, one_line(command)) for what, command in next_steps(comparison, rows)),
-        points=points,
-        claims=claims_of(points, run) if run.ours else (),
         duet=section_of(run),
     )
 

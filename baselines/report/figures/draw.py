@@ -72,13 +72,13 @@ def drawing() -> Iterator[None]:
 
 def draw(panel: Panel, name: str) -> str:
     """The SVG element of a panel; `name` is unique on the page."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     height = HEIGHT if panel.kind == "lines" else max(110, 62 + ROW_HEIGHT * len(panel.ticks))
     figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
-    FigureCanvasSVG(figure)
+    figure.patch.set_visible(False)
     axes = figure.add_subplot()
+    axes.patch.set_visible(False)
     {"lines": _lines, "rows": _rows, "cpus": _cpus}[panel.kind](axes, panel)
     return for_page(_text_of(figure), name=name, title=panel.title, words=in_words(panel), colours=HEXES)
 
@@ -210,6 +210,9 @@ def _look(series: Series) -> dict[str, Any]:
 
 
 def _text_of(figure: Figure) -> str:
+    """As `savefig` writes it, which would draw everything once more before, for a layout that drawing finds by itself."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return file.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from baselines.judging.judgement import Verdict
-from baselines.report.figures.shared import unit_of, wide
+from baselines.report.figures.shared import TABLE_HAS_ALL, unit_of, wide
 from baselines.report.figures.values import MOST_PANELS, Dot, Figure, Panel, Series, Table, short
 from baselines.report.rows import Row, own_value
 
@@ -30,7 +30,7 @@ def history(rows: Sequence[Row]) -> Figure:
     """A panel for each of the worst benchmarks; the table has all that were accepted before."""
     told = [row for row in rows if row.past is not None]
     drawn = [row for row in told if row.measured is not None][:MOST_PANELS]
-    of_all = f"The {len(drawn)} worst of {len(told)} are drawn; the table has all. " if len(told) > len(drawn) else ""
+    of_all = f"The {len(drawn)} worst of {len(told)} are drawn; {TABLE_HAS_ALL}. " if len(told) > len(drawn) else ""
     most = max((len(row.accepted) for row in told), default=0)
     heads = ("benchmark", "verdict", *(f"-{place}" for place in range(most, 0, -1)), "this run")
     return Figure(

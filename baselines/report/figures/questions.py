@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from itertools import product
+from typing import Final, TypeVar
 
 from baselines.report.figures import choices, cpus, history, lines, streams
-from baselines.report.figures.shared import Looks, looks
-from baselines.report.figures.values import Figure
+from baselines.report.figures.shared import Looks, axes_text, looks
+from baselines.report.figures.values import MOST_PANELS, MOST_ROWS, Figure
 from baselines.report.points import Point, asked, grouped
 from baselines.report.unmeasured import why_not
 from baselines.report.view import View
+
+BACKENDS_OF_A_SLICE: Final = 3
+"""Instance scaling and dispatching have two panels for each."""
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,27 +110,107 @@ LIMIT: Final = Question(
     figure=lines.share_of_limit,
 )
 NO_LIMIT: Final = "no result of this run says how far the machine can go: work.share_of_limit is null"
+HISTORY: Final = "history"
 HISTORY_TITLE: Final = "History of the accepted runs"
 HISTORY_LEAD: Final = "What was accepted for each benchmark, and where this run is among them."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, and what a run has to answer it with."""
+
+    question: Question
+    points: Sequence[Point]
+    reason: str
+    """Why there is no figure, where there is no point."""
+
+
 def figures_of(view: View) -> list[Figure]:
     """All figures of a run in the order of the page; those without an answer say why."""
+    backends = backends_in(view)
+    figures = [answered(one.question, one.points, backends, one.reason) for one in asked_of(view)]
+    figures.append(history_of(view))
+    return numbered(figures)
+
+
+def figures_about(view: View, name: str) -> list[Figure]:
+    """Of one question so many figures that nothing is left out: three backends and six problem sizes in each."""
+    backends = backends_in(view)
+    figures = [
+        replace(figure, title=f"{one.question.title}: {words}" if words else one.question.title)
+        for one in asked_of(view)
+        if one.question.name == name
+        for words, points in slices_of(one.points) or [("", [])]
+        for figure in [answered(one.question, points, backends, one.reason)]
+    ]
+    return numbered([*figures, *([history_of(view)] if name == HISTORY else [])])
+
+
+def names_of(view: View) -> list[str]:
+    """What `figures_about` can be asked."""
+    return [*(one.question.name for one in asked_of(view)), HISTORY]
+
+
+def asked_of(view: View) -> list[Asked]:
+    """All questions that have points as their answer, in the order of the page."""
     run, points = view.comparison.run, view.points
-    backends = looks(sorted({point.backend for point in points}))
     placed = [point for point in points if point.told_busy]
     limited = [point for point in points if point.share_of_limit]
-    figures = []
+    found = []
     for question in (*QUESTIONS, *others_in(points)):
         mine = asked(points, question.name)
-        figures.append(answered(question, mine, backends, why_not(run, question.name)))
+        found.append(Asked(question=question, points=mine, reason=why_not(run, question.name)))
         if question.name == "simultaneous_multithreading":
             reason = "this file does not say how busy the CPUs of its instances were (that of an accepted run never does)"
-            figures.append(answered(AFFINITY, points if placed else [], backends, reason))
+            found.append(Asked(question=AFFINITY, points=points if placed else [], reason=reason))
     no_limit = next((point.no_limit for point in points if point.no_limit), NO_LIMIT)
-    figures.append(answered(LIMIT, points if limited else [], backends, no_limit))
-    figures.append(replace(history.history(view.rows), title=HISTORY_TITLE, lead=HISTORY_LEAD))
+    found.append(Asked(question=LIMIT, points=points if limited else [], reason=no_limit))
+    return found
+
+
+def backends_in(view: View) -> Looks:
+    """The colour and the marker of each backend, the same in all figures."""
+    return looks(sorted({point.backend for point in view.points}))
+
+
+def history_of(view: View) -> Figure:
+    """What was accepted before."""
+    return replace(history.history(view.rows), question=HISTORY, title=HISTORY_TITLE, lead=HISTORY_LEAD)
+
+
+def numbered(figures: Sequence[Figure]) -> list[Figure]:
+    """Each with a name that is unique on a page."""
     return [replace(figure, name=f"figure-{number}") for number, figure in enumerate(figures, start=1)]
+
+
+def slices_of(points: Sequence[Point]) -> list[tuple[str, list[Point]]]:
+    """Points in parts that a figure can bear, each with its words; one without words where all fit into one."""
+    backends = parts(sorted({point.backend for point in points}), BACKENDS_OF_A_SLICE)
+    sizes = parts(sorted({point.size for point in points}), MOST_PANELS)
+    choice = parts(list(dict.fromkeys(axes_text(point.axes) for point in points)), MOST_ROWS)
+    found = []
+    for some_backends, some_sizes, some_choices in product(backends, sizes, choice):
+        words = [", ".join(some_backends)] if len(backends) > 1 else []
+        words += [between(some_sizes[0], some_sizes[-1], "%d x %d")] if len(sizes) > 1 else []
+        words += [between(some_choices[0], some_choices[-1], "%s")] if len(choice) > 1 else []
+        mine = [
+            one
+            for one in points
+            if one.backend in some_backends and one.size in some_sizes and axes_text(one.axes) in some_choices
+        ]
+        if mine:
+            found.append(("; ".join(words), mine))
+    return found
+
+
+def parts(values: Sequence[_Value], most: int) -> list[Sequence[_Value]]:
+    """Values in their order, at most so many in a part."""
+    return [values[place : place + most] for place in range(0, len(values), most)]
+
+
+def between(first: object, last: object, form: str) -> str:
+    """`1 x 20 to 8 x 512`; one word where both are the same."""
+    return form % first if first == last else f"{form % first} to {form % last}"
 
 
 def others_in(points: Sequence[Point]) -> list[Question]:
@@ -139,4 +225,4 @@ def others_in(points: Sequence[Point]) -> list[Question]:
 def answered(question: Question, points: Sequence[Point], backends: Looks, reason: str) -> Figure:
     """The figure of a question; a reason in place of one where no point answers it."""
     figure = question.figure(points, backends) if points else Figure(reason=reason)
-    return replace(figure, title=question.title, lead=question.lead)
+    return replace(figure, question=question.name, title=question.title, lead=question.lead)

@@ -15,6 +15,9 @@ UNITS: Final = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
 WIDE: Final = 4.0
 """From this ratio of the largest to the smallest value on a scale is logarithmic."""
 
+TABLE_HAS_ALL: Final = "the table has all"
+"""What a note says of what is not drawn."""
+
 Looks = Mapping[str, tuple[str, int]]
 """By name, the colour and the marker of a series."""
 
@@ -60,7 +63,7 @@ def some_of(values: Sequence[_Value], what: str, most: int = MOST_PANELS) -> tup
 
 def left_out(drawn: int, of: int, what: str) -> tuple[str, ...]:
     """A note where not all is drawn."""
-    return () if drawn >= of else (f"{drawn} of {of} {what} are drawn; the table has all.",)
+    return () if drawn >= of else (f"{drawn} of {of} {what} are drawn; {TABLE_HAS_ALL}.",)
 
 
 def row_ticks(rows: Sequence[str]) -> tuple[tuple[float, str], ...]:

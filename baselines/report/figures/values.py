@@ -92,6 +92,8 @@ class Figure:
 
     name: str = ""
     """For a link; this, title and lead are those of its question (questions.py)."""
+    question: str = ""
+    """How a page about it alone is asked for."""
     title: str = ""
     lead: str = ""
     """What the study asked and showed, in a sentence or two."""
