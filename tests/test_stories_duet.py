@@ -17,7 +17,7 @@ import pytest
 
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel
-from fixtures.process.environment import passes
+from fixtures.process.environment import NO_TELEMETRY, passes
 from tests.hostile_backends import TWIN
 from tests.suite import (
     OUT_OF_THE_BOX,
@@ -122,7 +122,9 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     for side in ("slower_than_its_twin-fp32-threads1", "reference_slower_than_its_twin-fp32-threads1"):
         for given in seen[f"fixtures.worker {side}"]:
             assert given["MKL_CBWR"] == "AVX2"
-            assert {name for name in given if not passes(name)} <= {"MKL_CBWR", TWIN, "PWD"}, "what a shell sets itself"
+            told = {"MKL_CBWR", TWIN, "PWD", *NO_TELEMETRY}
+            assert {name for name in given if not passes(name)} <= told, "what a shell sets itself"
+            assert {name: given[name] for name in NO_TELEMETRY} == NO_TELEMETRY
     name = "slower_than_its_twin-fp32-threads1-batch1-seq32"
     duet = duet_of(ended, name)
     assert duet["verdict"] == "regressed"
