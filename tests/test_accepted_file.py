@@ -151,7 +151,8 @@ def test_nothing_of_the_list_is_kept_and_all_else_is(tmp_path: Path) -> None:
     """Each key that is left out was there before; a word that nobody here knows stays; the run keeps all."""
     one = benchmark(extra_info={**copy.deepcopy(COMPLETE), "new_word": {"a": [1.5]}})
     one["extra_info"]["launches"] = [{"median_s": 0.01, "throughput_per_s": 100.0, "rounds": 5, "new": 1}]
-    run = run_folder(tmp_path, one, run={"verdicts": {"missing": {}}, "new": 2})
+    plan = {"benchmarks": [{"name": ONE, "predicted_s": 1.0}], "predicted_s": 1.0}
+    run = run_folder(tmp_path, one, run={"verdicts": {"missing": {}}, "plan": plan, "new": 2})
     before = (run / "run.json").read_text()
     stored = json.loads(accepted(run, tmp_path / "store", 1).read_text())
     assert (run / "run.json").read_text() == before
@@ -159,6 +160,7 @@ def test_nothing_of_the_list_is_kept_and_all_else_is(tmp_path: Path) -> None:
     (mine,), (theirs,) = stored["benchmarks"], full["benchmarks"]
     places: dict[str, tuple[Any, Any]] = {
         "run": (stored["run"], full["run"]),
+        "plan": (stored["run"]["plan"], full["run"]["plan"]),
         "benchmark": (mine, theirs),
         "stats": (mine["stats"], theirs["stats"]),
         "extra_info": (mine["extra_info"], theirs["extra_info"]),
