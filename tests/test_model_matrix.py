@@ -129,10 +129,11 @@ def test_a_form_of_an_architecture(tmp_path: Path, workers: Workers, form: str) 
 def test_an_architecture_in_a_session(suite: Suite, family: str) -> None:
     """The same comes of a session: no red, no lost run, and each skip has its reason in run.json."""
     folder = checkpoint(suite.folder / "it", family)
-    ended = suite(
+    started = suite.start(
         *(OUT_OF_THE_BOX, "--benchmark-only", "--benchmark-max-time=0.02", "--no-speed-guards"),
         *("-o", "bench_preset=quick", "-o", f"bench_backends={','.join(BACKENDS)}", f"--model={folder}"),
     )
+    ended = suite.end(started, time_out_s=900)  # nine backends, each asked first: minutes beside other work
     assert ended.code == 0, ended.text
     outcomes = {param.partition("-")[0]: "measured" for param in ended.benchmarks}
     for group in ended.run["run"]["skipped"]:
