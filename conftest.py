@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "fixtures.asked.options",
+    "fixtures.run.shard",
     "fixtures.run.session",
     "fixtures.run.loop",
     "fixtures.run.terminal",

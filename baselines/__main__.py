@@ -9,7 +9,7 @@ import sys
 from typing import Final, Protocol
 
 from baselines.accepting.accept import Refused
-from baselines.commands import accept, compare, confirm, environment, issue, recommend, recover, report
+from baselines.commands import accept, compare, confirm, environment, issue, merge, recommend, recover, report
 from baselines.commands import list as list_command
 from baselines.files.run_folder import RunFileError
 
@@ -28,6 +28,7 @@ class Command(Protocol):
 
 COMMANDS: Final[dict[str, Command]] = {
     "recover": recover,
+    "merge": merge,
     "accept": accept,
     "compare": compare,
     "report": report,

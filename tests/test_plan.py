@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.asked.cost import Cost, config_of, cost_of, encoder_flop
-from fixtures.asked.plan import Candidate, by_worth, chosen, grouped, in_passes, total_s
+from fixtures.asked.plan import (
+    Candidate,
+    bridges_of,
+    by_worth,
+    chosen,
+    grouped,
+    in_parts,
+    in_passes,
+    plan_sha256,
+    total_s,
+)
 from fixtures.asked.presets import PRESETS
 from fixtures.asked.problem_size import ProblemSize
 from fixtures.asked.words import duration, duration_words
@@ -116,6 +126,55 @@ def test_every_pass_measures_everything_once_and_keeps_deployments_together(coun
     if launches == 2:
         for group in groups:
             assert sum(order.index(group[0]) // 2 for order in passes) == count - 1
+
+
+def check_parts(found: list[Candidate], count: int) -> None:
+    """Each benchmark in one part, bridges in all; deployments whole; loads within the dearest one; whatever the order."""
+    parts, bridges = in_parts(found, count), bridges_of(found)
+    assert {one.backend for one in found} == {one.backend for one in found if one.name in bridges}
+    assert len(bridges) == len({one.backend for one in found})
+    assert all(bridges <= part for part in parts)
+    held = sorted(name for part in parts for name in part - bridges)
+    assert held == sorted(one.name for one in found if one.name not in bridges)
+    groups = grouped((one.deployment, one) for one in found if one.name not in bridges)
+    assert all(sum(not part.isdisjoint({one.name for one in group}) for part in parts) == 1 for group in groups)
+    loads_s = [total_s(one for one in found if one.name in part - bridges) for part in parts]
+    assert max(loads_s) - min(loads_s) <= max(map(total_s, groups), default=0.0) * (1 + 1e-9)
+    assert in_parts(found[::-1], count) == in_parts(sorted(found, key=lambda one: one.work), count) == parts
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9), st.integers(0, 6), st.sampled_from("abc")), max_size=40),
+    st.integers(1, 6),
+)
+def test_parts_of_a_plan(words: list[tuple[int, int, int, str]], count: int) -> None:
+    """Whatever it costs."""
+    check_parts(
+        [
+            candidate(str(place), cost, start, deployment=(backend, where), backend=backend)
+            for place, (cost, start, where, backend) in enumerate(words)
+        ],
+        count,
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_parts_of_a_night(tmp_path: Path, count: int) -> None:
+    """On a c5.metal the parts of a night cost the same within 5 %, and the nine bridges two minutes of each at most."""
+    found = night("nightly", C5_METAL, tmp_path)
+    check_parts(found, count)
+    costs_s = [total_s(one for one in found if one.name in part) for part in in_parts(found, count)]
+    assert max(costs_s) < 1.05 * min(costs_s)
+    bridges = bridges_of(found)
+    assert len(bridges) == 9
+    assert total_s(one for one in found if one.name in bridges) < 120
+
+
+def test_a_plan_in_a_word() -> None:
+    """The order is nothing; benchmarks, parts and launches are."""
+    one = plan_sha256(["a", "b"], 2, 3)
+    assert one == plan_sha256(["b", "a"], 2, 3)
+    assert len({one, plan_sha256(["a"], 2, 3), plan_sha256(["a", "b"], 3, 3), plan_sha256(["a", "b"], 2, 1)}) == 4
 
 
 def test_prices_follow_the_arithmetic(tmp_path: Path) -> None:

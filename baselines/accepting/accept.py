@@ -8,6 +8,7 @@ from pathlib import Path
 from baselines.accepting import refusals
 from baselines.accepting.refusals import Candidate
 from baselines.comparing.differences import environment_differences
+from baselines.comparing.machines import policy_of
 from baselines.comparing.reference_kernel import comparable
 from baselines.files.accepted_file import Addition
 from baselines.files.checkout import clean_commit
@@ -17,7 +18,6 @@ from baselines.files.result import slowdown
 from baselines.files.run import Run
 from baselines.files.run_folder import run_path
 from baselines.files.store import StoreChange, accepted_runs, add, locked
-from baselines.judging.policy import Policy
 from baselines.judging.stored import judge_run
 from baselines.judging.wording import percent, shown
 
@@ -97,7 +97,7 @@ def verdicts_of(candidate: Candidate, known: Sequence[Run], past: Mapping[str, P
     if said:
         return {one.key: said[one.fullname].verdict.value for one in candidate.chosen if one.fullname in said}
     measured, histories, _ = comparable({result.key: result for result in candidate.chosen}, past)
-    judgements = judge_run(measured, histories, Policy(), expected={})
+    judgements = judge_run(measured, histories, policy_of([candidate.run, *known]), expected={})
     return {key: judgement.verdict.value for key, judgement in judgements.items()}
 
 

@@ -90,6 +90,9 @@ def unfit(candidate: Candidate, *, narrowed: bool) -> list[str]:
     if run.partial and not narrowed:
         left = f", {len(run.not_reached)} benchmarks before its end" if run.not_reached else ""
         reasons.append(f"{name}: it was cut off{left}; accept what it has: --only {STEADY}")
+    if run.is_one_of_several and not narrowed:
+        part = f"it is part {run.shard.get('index')} of {run.shard.get('of')}, and the whole is accepted"
+        reasons.append(f"{name}: {part}; make it: python -m baselines merge RUN RUN ...")
     if narrowed and not candidate.chosen:
         reasons.append(f"{name}: it holds none of the benchmarks of --only; leave this run out")
     return reasons + unstable(candidate)

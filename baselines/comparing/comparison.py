@@ -13,6 +13,7 @@ from typing import Any, Final
 from baselines.comparing.confirmation_file import SUITE, after_finding, read_findings
 from baselines.comparing.differences import another_machine, identity_differences
 from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.machines import policy_of
 from baselines.comparing.reference_kernel import comparable, told
 from baselines.files.past import Past, pasts
 from baselines.files.reading_runs import read_run, read_with_content
@@ -21,7 +22,6 @@ from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import accepted_runs
 from baselines.judging.judgement import Judgement, SuiteShift, Verdict
-from baselines.judging.policy import Policy
 from baselines.judging.stored import judge_run
 from baselines.judging.suite import suite_shift
 from baselines.judging.wording import shown
@@ -107,10 +107,11 @@ def compare(
     else:
         runs, past = _accepted(judged, machines, demanded=demand_baseline)
     measured, histories, parts = comparable(judged.by_key, past)
+    policy = policy_of([judged, *runs])
     judgements = judge_run(
         measured,
         histories,
-        Policy(),
+        policy,
         expected=expected_of(judged, past, everything=bool(baseline)),
         incomparable=incomparable_in(judged, past),
     )
@@ -120,7 +121,7 @@ def compare(
         own = said.get(result.fullname) or _told_now(judgements[key], result, parts.get(key))
         judgements[key] = after_finding(own, found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
-    shift = after_finding(suite_shift(measured, histories, Policy()), found.get(SUITE))
+    shift = after_finding(suite_shift(measured, histories, policy), found.get(SUITE))
     elsewhere = others.get(runs[-1].path) if runs else None
     if elsewhere is not None:
         judgements = {key: _of_two_machines(one, elsewhere) for key, one in judgements.items() if key in judged.by_key}

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from baselines.comparing.machines import policy_of
 from baselines.files.past import Past
 from baselines.files.result import Result, judged_values
 from baselines.judging.history import History
-from baselines.judging.policy import Policy
 from baselines.judging.spread import against_anchor, spreads_of
 
 LEVEL: Final = 0.95
@@ -63,7 +63,8 @@ def reaches(results: Mapping[str, Result], past: Mapping[str, Past]) -> dict[str
     histories = {key: one.history() for key, one in past.items()}
     for key, values in launches.items():
         histories.setdefault(key, History(runs=(values,)))
-    spreads = spreads_of(histories, Policy())
+    known = {run.path: run for one in past.values() for run in one.runs}
+    spreads = spreads_of(histories, policy_of(known.values()))
     most = max((len(one.recent) for one in past.values()), default=0)
     found = {}
     for key, values in launches.items():

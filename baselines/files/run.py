@@ -86,10 +86,23 @@ class Run:
     accepted: Acceptance | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Reason by node id, of benchmarks that were skipped before anything started."""
+    shard: Mapping[str, Any] = field(default_factory=dict)
+    """Of a part: `index`, `of`, `plan_sha256`, `bridges`; empty where it is a run by itself."""
+    parts: tuple[Mapping[str, Any], ...] = ()
+    """Of a merged run, from which parts and machines it is; empty where one machine measured it."""
+    missing_parts: tuple[int, ...] = ()
+    """Of a merged run, the parts that were not there."""
+    bridges: Mapping[str, Any] = field(default_factory=dict)
+    """Of a merged run, how far its parts lie apart in what all of them measured."""
     by_key: Mapping[str, Result] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_key", {result.key: result for result in self.results})
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether it is a part, and the others of its plan are elsewhere."""
+        return bool(self.shard.get("of", 1) != 1)
 
     @property
     def name(self) -> str:

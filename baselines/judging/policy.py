@@ -28,6 +28,8 @@ class Policy:
     """Below this many accepted runs their spread is not believed where it is smaller than `prior_run_sd`."""
     smallest_run_sd: float = 0.001
     """No spread is believed below this: runs that agree exactly do not make a measurement exact."""
+    machine_sd: float = 0.0
+    """Between machines that measured parts of one run, as their bridges show it: no spread between runs is below this."""
     power: float = 0.90
     """Chance with which the smallest visible slowdown would have been seen."""
     suite_level: float = 0.005
@@ -48,6 +50,8 @@ class Policy:
         for name in ("prior_run_sd", "smallest_run_sd"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: not a positive number")
+        if not 0 <= self.machine_sd < math.inf:
+            raise ValueError(f"machine_sd is {self.machine_sd}: not a number of 0 or more")
         if self.enough_runs < 1 or self.suite_runs < 2:
             raise ValueError("enough_runs must be at least 1, suite_runs at least 2")
 

@@ -85,7 +85,7 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
         if launch_df > 0:
             variance = max(variance, share * launch_variance)
         spreads[name] = Spread(
-            run_variance=max(variance, smallest),
+            run_variance=max(variance, smallest, policy.machine_sd**2),
             run_degrees_of_freedom=df,
             launch_variance=launch_variance if launch_df > 0 else None,
             launch_degrees_of_freedom=launch_df,

@@ -46,7 +46,7 @@ def suite_shift(measured: Mapping[str, tuple[float, ...]], histories: Mapping[st
     now = median(run_value(checked_launches(measured[name], what=name)) - centres[name] for name in names)
     difference = Difference(
         estimate=now - fmean(accepted),
-        standard_error=max(stdev(accepted), policy.smallest_run_sd) * math.sqrt(1 + 1 / count),
+        standard_error=max(stdev(accepted), policy.smallest_run_sd, policy.machine_sd) * math.sqrt(1 + 1 / count),
         degrees_of_freedom=count - 1,
     )
     margin = math.log1p(policy.suite_min_effect)

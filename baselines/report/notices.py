@@ -13,6 +13,8 @@ from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.instructions import int8_without_vnni
 from baselines.comparing.kernel_movement import movements
 from baselines.files.machine_id import MEMORY
+from baselines.files.reading_values import mapping
+from baselines.files.run import Run
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import percent, shown
 from baselines.report.rows import Row
@@ -57,6 +59,7 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
     if run.partial:
         count = len(run.not_reached)
         yield "this run was cut off before its end" + f"; {count} benchmarks were not reached" * bool(count)
+    yield from merged_notices(run)
     if run.left_out:
         yield (
             f"the budget left out {len(run.left_out)} benchmarks, which would have taken "
@@ -85,6 +88,25 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
         yield "not measured: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     if shift.verdict is Verdict.REGRESSED and shift.ratio is not None:
         yield f"the suite as a whole is slower: {percent(shift.ratio)}"
+
+
+def merged_notices(run: Run) -> Iterable[str]:
+    """Of a merged run how many parts it is of, which are missing, how far apart they lie; of a part, that it is one."""
+    if run.is_one_of_several:
+        yield (
+            f"this is part {run.shard.get('index')} of {run.shard.get('of')} of a run; "
+            "to make one of all parts: python -m baselines merge RUN RUN ..."
+        )
+    for index in run.missing_parts:
+        yield f"part {index} of {run.parts[0].get('of')} is missing: what it was to measure is not in this run"
+    if run.parts:
+        sd, bridges = run.bridges.get("pooled_sd"), mapping(run.bridges.get("benchmarks"))
+        each = ", ".join(f"{one['backend']} {100 * one['sd']:.1f} %" for one in bridges.values())
+        apart = "no benchmark was measured by two of them" if sd is None else f"bridges differ by {100 * sd:.1f} % ({each})"
+        yield (
+            f"merged from {len(run.parts)} parts, each of a machine of this type; between them {apart}, standard deviation. "
+            "Nothing was corrected"
+        )
 
 
 def next_steps(comparison: Comparison, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:

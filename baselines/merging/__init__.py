@@ -1,0 +1,1 @@
+"""One run of the parts of a plan that several machines measured: every reason to refuse first, then the file."""
