@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.asked.settings import DUET_LAUNCHES
+from fixtures.asked.reference_asked import DUET_LAUNCHES
 from fixtures.machine.topology import Topology
 from fixtures.process.environment import REPOSITORY
 from studies import duet_tables, loop
@@ -73,7 +73,7 @@ def session(folder: Path, options: argparse.Namespace, work: Mapping[str, str], 
         return loop.session(folder, *words, "--no-limit", work=work)
     twin = str(twin_without_work(folder)) if work else "self"
     with load_on_one_core() if options.load else contextlib.nullcontext():
-        return loop.session(folder, *words, "--launches", str(options.launches), "--reference-python", twin, work=work)
+        return loop.session(folder, *words, "--launches", str(options.launches), "--reference", twin, work=work)
 
 
 def backend_of(benchmark: Record) -> str:

@@ -63,7 +63,7 @@ class Confirming:
 
     def __call__(self, run: Path) -> tuple[str, int]:
         """Confirms a run."""
-        return confirm(run, self.checkout.store, reference_python="python", checkout=self.checkout.folder)
+        return confirm(run, self.checkout.store, reference="python", checkout=self.checkout.folder)
 
 
 ONE_S, TWO_S = 0.01, 0.02

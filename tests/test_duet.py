@@ -352,8 +352,8 @@ def test_the_words_of_a_duet() -> None:
     assert "(red above +" in lines[0]
     assert lines[1] == "  versions  onnxruntime 1.31.1 -> 1.32.0"
     assert "one of 2 comparisons; 10 launch pairs" in lines[2]
-    assert lines[3].endswith("--benchmark-only --model M '--backend-file=/their own/serving.py' --reference-python P")
-    assert lines[4].endswith("--reference-python self")
+    assert lines[3].endswith("--benchmark-only --model M '--backend-file=/their own/serving.py' --reference P")
+    assert lines[4].endswith("--reference self")
     assert "0 of 1 benchmarks" in certificate([same])
     assert "do not trust its duets" in certificate([slow, same])
 

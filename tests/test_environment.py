@@ -21,12 +21,13 @@ from baselines.files.reading_runs import read_run
 from baselines.files.requirements import requirements_of, why_not_installed
 from baselines.files.run_folder import RunFileError
 from fixtures.asked.configuration import Configuration, Deployment
+from fixtures.asked.installed_requirements import required_by
 from fixtures.asked.passed_env import passed_env
 from fixtures.asked.reference import ReferenceRefused, reference_of
 from fixtures.machine.__main__ import main as machine_main
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.process.environment import PASSING, dropped, environment_of, passes
-from fixtures.run.provenance import backend_words, environment_words, required_by
+from fixtures.run.provenance import backend_words, environment_words
 from fixtures.run.terminal import variables_text
 from fixtures.worker.installed import environment
 from tests.builders import Checkout, benchmark, run_folder

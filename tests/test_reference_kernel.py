@@ -340,6 +340,6 @@ def test_beside_several_instances(suite: Suite) -> None:
 
 def test_not_in_a_duet(suite: Suite) -> None:
     """There both sides share the moment, and nothing is carried over days."""
-    ended = suite(OUT_OF_THE_BOX, *SHORT, "--reference-kernel", "--reference-python=self")
+    ended = suite(OUT_OF_THE_BOX, *SHORT, "--reference-kernel", "--reference=self")
     assert ended.code == 4
-    assert "--reference-kernel cannot apply with --reference-python" in ended.text
+    assert "--reference-kernel cannot apply with --reference" in ended.text

@@ -65,7 +65,7 @@ def duet_of(ended: Ended, name: str) -> dict[str, Any]:
 def against_itself(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> Ended:
     """This environment beside itself, out of the box: on all CPUs."""
     suite = Suite(tmp_path_factory.mktemp("against_itself"), cache_home)
-    ended = suite(OUT_OF_THE_BOX, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,128", "--reference-python=self")
+    ended = suite(OUT_OF_THE_BOX, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,128", "--reference=self")
     assert orphans(suite.runs) == []
     return ended
 
@@ -105,7 +105,7 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     Both sides get the variable that is let through, and nothing else of the shell's.
     """
     python = twin(suite.folder)
-    arguments = ("--backends=slower_than_its_twin", f"--reference-python={python}", "--pass-env=MKL_CBWR")
+    arguments = ("--backends=slower_than_its_twin", f"--reference={python}", "--pass-env=MKL_CBWR")
     session = suite.start(
         SCALING,
         *SHORT,
@@ -139,7 +139,7 @@ def test_a_slower_environment_is_a_red_test(suite: Suite) -> None:
     (rerun,) = {line for line in ended.text.splitlines() if line.startswith("  rerun ")}
     asked = ["--preset=quick", "--threads=1", "--launches=4", card, "--pass-env=MKL_CBWR"]
     assert {"--benchmark-only", *asked} <= set(shlex.split(rerun))
-    assert rerun.endswith(f"--reference-python {python}")
+    assert rerun.endswith(f"--reference {python}")
     assert "slower on 1 of 1" in ended.text
     assert ": 1 failed in " in ended.text or "= 1 failed in " in ended.text
 
@@ -163,7 +163,7 @@ def test_what_is_undecided_goes_on(suite: Suite) -> None:
     name = "another_speed_each_launch-fp32-threads1-batch1-seq"
     ended = suite(
         *(SCALING, *SHORT, "--most-launches=6", "--backends=another_speed_each_launch", "--sequence-lengths=32,64,96"),
-        f"--reference-python={twin(suite.folder)}",
+        f"--reference={twin(suite.folder)}",
         hostile=True,
     )
     assert ended.code == 1, ended.text
@@ -189,7 +189,7 @@ def test_several_instances_have_several_twins(suite: Suite) -> None:
     """Throughput is compared, all instances of a side at once."""
     ended = suite(
         *("benchmarks/test_instance_scaling.py", *DUET, "--backends=onnxruntime", "--instances=2", "--batch-sizes=2"),
-        *("--sequence-lengths=32", "--reference-python=self"),
+        *("--sequence-lengths=32", "--reference=self"),
     )
     assert ended.code == 0, ended.text
     (benchmark,) = ended.benchmarks.values()
@@ -206,11 +206,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_an_environment_that_lacks_the_backend(suite: Suite, bare: str) -> None:
     """Named on the command line it is exit 4 with the command that installs it; from a preset a skip with its reason."""
     python = bare
-    named = suite(SCALING, *DUET, "--backends=onnxruntime", f"--reference-python={python}")
+    named = suite(SCALING, *DUET, "--backends=onnxruntime", f"--reference={python}")
     assert named.code == 4
     assert f"in the reference environment ({python}) onnxruntime is not installed" in named.text
     assert f"Install it there: {python} -m pip install numpy onnxruntime" in named.text
-    preset = suite(SCALING, *DUET, f"--reference-python={python}")
+    preset = suite(SCALING, *DUET, f"--reference={python}")
     assert preset.code == 1, "nothing was compared"
     assert "nothing was compared: every benchmark that was asked for is skipped" in preset.text
     assert f"in the reference environment ({python}) torch is not installed" in preset.text
@@ -226,7 +226,7 @@ def test_an_environment_whose_backend_is_broken(suite: Suite) -> None:
         "Metadata-Version: 2.1\nName: onnxruntime\nVersion: 1.0\n"
     )
     (packages / "onnxruntime.py").write_text("raise ImportError('libbroken.so.1: no such file')\n")
-    ended = suite(SCALING, *DUET, "--backends=onnxruntime", f"--reference-python={python}")
+    ended = suite(SCALING, *DUET, "--backends=onnxruntime", f"--reference={python}")
     assert ended.code == 4
     assert "ImportError: libbroken.so.1: no such file" in ended.text
     assert "Traceback" not in ended.text
@@ -235,15 +235,15 @@ def test_an_environment_whose_backend_is_broken(suite: Suite) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--reference-python=/no/such/python"], "/no/such/python is not there. Make one: python3 -m venv DIR"),
-        (["--reference-python=/etc/hostname"], "/etc/hostname cannot be "),
-        (["--reference-python=/bin/false"], "/bin/false gave no answer (exit code 1)"),
-        (["--reference-python=self", "--launches=5"], "--launches 5 with --reference-python: launch pairs come in twos"),
-        (["--reference-python=self", "--launches=2"], "it takes 4 to know how far they spread"),
-        (["--reference-python=self", "--launches=8", "--most-launches=6"], "--most-launches 6 with --launches 8: "),
-        (["--most-launches=6"], "--most-launches is a duet's: give --reference-python as well"),
-        (["--reference-python=self", "--require-baseline"], "--require-baseline cannot apply with --reference-python"),
-        (["--reference-python=self", "--confirm=2"], "--confirm cannot apply with --reference-python"),
+        (["--reference=/no/such/python"], "/no/such/python is not there. Make one: python3 -m venv DIR"),
+        (["--reference=/etc/hostname"], "/etc/hostname cannot be "),
+        (["--reference=/bin/false"], "/bin/false gave no answer (exit code 1)"),
+        (["--reference=self", "--launches=5"], "--launches 5 with --reference: launch pairs come in twos"),
+        (["--reference=self", "--launches=2"], "it takes 4 to know how far they spread"),
+        (["--reference=self", "--launches=8", "--most-launches=6"], "--most-launches 6 with --launches 8: "),
+        (["--most-launches=6"], "--most-launches is a duet's: give --reference as well"),
+        (["--reference=self", "--require-baseline"], "--require-baseline cannot apply with --reference"),
+        (["--reference=self", "--confirm=2"], "--confirm cannot apply with --reference"),
     ],
 )
 def test_what_cannot_be_a_duet_is_refused(suite: Suite, arguments: list[str], words: str) -> None:
@@ -258,7 +258,7 @@ def test_what_cannot_be_a_duet_is_refused(suite: Suite, arguments: list[str], wo
 def test_a_wrong_answer_of_the_reference(suite: Suite) -> None:
     """A reference that computes something else has no latency either, and the message says that it is the reference."""
     python = twin(suite.folder)
-    ended = suite(SCALING, *DUET, "--backends=wrong_as_twin", f"--reference-python={python}", hostile=True)
+    ended = suite(SCALING, *DUET, "--backends=wrong_as_twin", f"--reference={python}", hostile=True)
     assert ended.code == 1
     assert f"reference ({python}): wrong answer: 4096 of 4096 values are NaN or infinite" in ended.text
     assert ended.benchmarks == {}
@@ -299,7 +299,7 @@ LONG = ("--benchmark-only", "--preset=quick", "--threads=1", "--launches=40", "-
 @pytest.mark.parametrize("how", ["kill", "ctrl-c"])
 def test_no_stopped_twin_is_left(suite: Suite, how: str) -> None:
     """Kill -9 of pytest and Ctrl-C both end the running twin and the stopped one."""
-    process = suite.start(SCALING, *LONG, "--backends=onnxruntime", "--reference-python=self")
+    process = suite.start(SCALING, *LONG, "--backends=onnxruntime", "--reference=self")
     wait_until(taking_turns(process.pid), "a twin to be stopped while they take turns")
     if how == "kill":
         process.kill()
@@ -312,7 +312,7 @@ def test_no_stopped_twin_is_left(suite: Suite, how: str) -> None:
 
 def test_a_twin_that_dies_fails_its_benchmark(suite: Suite) -> None:
     """Killed while it is stopped: that benchmark is red with the signal, and a fresh pair measures the other one."""
-    process = suite.start(SCALING, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,64", "--reference-python=self")
+    process = suite.start(SCALING, *DUET, "--backends=onnxruntime", "--sequence-lengths=32,64", "--reference=self")
     victims = wait_until(lambda: len(instances_of(process.pid)) == 2 and stopped(process.pid), "a twin to be stopped")
     os.kill(victims[0], signal.SIGKILL)
     ended = suite.end(process)
@@ -326,10 +326,10 @@ def test_a_twin_that_dies_fails_its_benchmark(suite: Suite) -> None:
 def test_no_memory_for_two(suite: Suite) -> None:
     """Before anything starts, with what two models take and what there is."""
     ended = suite(
-        *(SCALING, *DUET, "--backends=onnxruntime", "--reference-python=self", "-p", "tests.little_memory"),
+        *(SCALING, *DUET, "--backends=onnxruntime", "--reference=self", "-p", "tests.little_memory"),
     )
     assert ended.code == 4
-    assert "--reference-python: 2 copies of the weights of bert-tiny take 33 MiB, and 1 MiB is available" in ended.text
+    assert "--reference: 2 copies of the weights of bert-tiny take 33 MiB, and 1 MiB is available" in ended.text
     assert "nothing was compared" not in ended.text, "a refusal is no run in which all was skipped"
     assert "Traceback" not in ended.text
 
@@ -338,7 +338,7 @@ def test_both_sides_are_checked_without_measuring(suite: Suite) -> None:
     """--benchmark-disable runs a forward pass of both sides and judges nothing."""
     ended = suite(
         *(SCALING, "--preset=quick", "--threads=1", "--backends=wrong_as_twin", "--benchmark-disable"),
-        f"--reference-python={twin(suite.folder)}",
+        f"--reference={twin(suite.folder)}",
         hostile=True,
     )
     assert ended.code == 1

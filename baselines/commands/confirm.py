@@ -24,7 +24,7 @@ def declare(command: argparse.ArgumentParser) -> None:
     """What it takes."""
     take_run(command)
     command.add_argument(
-        "--reference-python", required=True, metavar="PATH", help="of that environment: tox run -e reference makes it"
+        "--reference", required=True, metavar="PATH", help="of that environment: tox run -e reference makes it"
     )
     command.add_argument(
         "--pytest",
@@ -39,11 +39,11 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> tuple[str, int]:
     """Confirms a red run; the exit code is what stays red."""
     extra = [word for word in arguments.pytest if word != "--"]
-    return confirm(arguments.run, arguments.store, reference_python=arguments.reference_python, extra=extra)
+    return confirm(arguments.run, arguments.store, reference=arguments.reference, extra=extra)
 
 
 def confirm(
-    run: Path | None, machines: Path, *, reference_python: str, extra: Sequence[str] = (), checkout: Path = CHECKOUT
+    run: Path | None, machines: Path, *, reference: str, extra: Sequence[str] = (), checkout: Path = CHECKOUT
 ) -> tuple[str, int]:
     """Confirms a red run, the newest for None.
 
@@ -64,7 +64,7 @@ def confirm(
         return f"{red.name}: nothing regressed, so that there is nothing to confirm", 0
     findings: list[Finding] = []
     if asked:
-        duet = duet_run.measured_in_a_duet(list(asked), red, python=reference_python, extra=extra, checkout=checkout)
+        duet = duet_run.measured_in_a_duet(list(asked), red, python=reference, extra=extra, checkout=checkout)
         findings = findings_of(asked, duet, red, checkout)
         if shifted:
             findings.append(finding_of_the_suite(findings))

@@ -104,7 +104,7 @@ def duet_regression_lines(
         measured_s: seconds per forward pass, or per sample where `by_throughput`: the middle launch pair's.
         reference_s: the same of the reference.
         by_throughput: whether several instances were judged.
-        reference: what `--reference-python` was.
+        reference: what `--reference` was.
         options: what the commands need: the model, and the file of a card from outside the checkout.
     """
     judgement = row.judgement
@@ -115,7 +115,7 @@ def duet_regression_lines(
     quantity = "throughput" if by_throughput else "median"
     limit = "" if judgement.limit is None else f" (red above {percent(1 + judgement.limit)})"
     pairs = f"{judgement.launches} launch pairs, in turns on the same CPUs"
-    command = ["pytest", row.fullname, "--benchmark-only", *options, "--reference-python"]
+    command = ["pytest", row.fullname, "--benchmark-only", *options, "--reference"]
     return [
         f"REGRESSED {row.label}: {quantity} {after}, reference {before}, {row.numbers}{limit}",
         f"  versions  {row.change}",

@@ -38,7 +38,7 @@ def measured_in_a_duet(
         RunFileError: it left no result, or a variable that the run let through has another value here.
     """
     folder = run.path.parent / FOLDER_NAME
-    command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference-python", python]
+    command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference", python]
     command += ["--runs", str(folder)]
     if not any(word.partition("=")[0] in ("--launches", "--most-launches") for word in extra):
         command += ["--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]

@@ -6,9 +6,9 @@ It needs nothing but the standard library: an environment that is still empty as
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from baselines.files.reading_values import texts_of
 from baselines.files.run import Run
@@ -51,12 +51,13 @@ class Requirement:
         return self.pinned + (f"  # {self.index}" if self.index else "")
 
 
-def requirements_of(run: Run, backends: Collection[str] | None = None) -> list[Requirement]:
+def requirements_of(run: Run, backends: Collection[str] | None = None, *, prepared: bool = False) -> list[Requirement]:
     """What the workers of a run's backends need, at the recorded versions, by name.
 
     Args:
         run: of a file that says what each backend needs; of an older one it is everything that was installed.
         backends: which of them; None for all that were measured.
+        prepared: whether what makes the files that they load is needed as well.
 
     Raises:
         RunFileError: the run does not say what was installed, or did not measure such a backend.
@@ -67,7 +68,7 @@ def requirements_of(run: Run, backends: Collection[str] | None = None) -> list[R
     if unknown := sorted(set(chosen) - run.backends.keys()):
         measured = ", ".join(run.backends) or "none"
         raise RunFileError(f"{run.path}: no backend {listed(unknown, _NAMED)} was measured in it; possible: {measured}")
-    needs = {name: _closure(run, texts_of(run.backends[name].get("needs"))) for name in chosen}
+    needs = {name: needed(_roots(run.backends[name], prepared=prepared), run.requires) for name in chosen}
     if not run.requires or not all(needs.values()):
         needs = {}
     found = []
@@ -81,9 +82,9 @@ def requirements_of(run: Run, backends: Collection[str] | None = None) -> list[R
     return found
 
 
-def _closure(run: Run, roots: Collection[str]) -> set[str]:
-    """Distributions and all that they require, by their canonical names."""
-    requires = {_canonical(name): names for name, names in run.requires.items()}
+def needed(roots: Collection[str], requires: Mapping[str, Collection[str]]) -> set[str]:
+    """Distributions and all that they require, by their canonical names; `requires` is what each asks for."""
+    requires = {_canonical(name): names for name, names in requires.items()}
     found: set[str] = set()
     waiting = list(roots)
     while waiting:
@@ -92,6 +93,11 @@ def _closure(run: Run, roots: Collection[str]) -> set[str]:
             found.add(name)
             waiting += requires.get(name, ())
     return found
+
+
+def _roots(words: Mapping[str, Any], *, prepared: bool) -> list[str]:
+    needs = texts_of(words.get("needs"))
+    return [*needs, *(texts_of(words.get("prepared_by")) if prepared and needs else ())]
 
 
 def why_not_installed(said: str, requirements: Collection[Requirement]) -> str:
