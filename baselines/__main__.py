@@ -9,7 +9,7 @@ import sys
 from typing import Final, Protocol
 
 from baselines.accepting.accept import Refused
-from baselines.commands import accept, compare, confirm, environment, issue, merge, recommend, recover, report
+from baselines.commands import accept, clean, compare, confirm, issue, merge, recommend, recover, report
 from baselines.commands import list as list_command
 from baselines.files.run_folder import RunFileError
 
@@ -35,7 +35,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "recommend": recommend,
     "confirm": confirm,
     "issue": issue,
-    "environment": environment,
+    "clean": clean,
     "list": list_command,
 }
 

@@ -80,11 +80,11 @@ class Suite:
         """Starts it and does not wait."""
         return self.start_as(self.command(*arguments, hostile=hostile), **variables)
 
-    def start_as(self, command: Sequence[str], **variables: str) -> subprocess.Popen[str]:
+    def start_as(self, command: Sequence[str], *, cwd: Path = REPOSITORY, **variables: str) -> subprocess.Popen[str]:
         """Starts a command line that leads to the suite's, in the suite's environment."""
         return subprocess.Popen(
             command,
-            cwd=REPOSITORY,
+            cwd=cwd,
             env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -103,7 +103,7 @@ def test_cleared(confirming: Confirming) -> None:
         (None, "the duet could not measure it"),
         (
             {**CLEARED, "reference": {"versions": {"torch": "2.14.0"}}},
-            "the reference has torch 2.14.0, and the accepted run had torch 2.13.0: build it, tox run -e reference",
+            "the reference has torch 2.14.0, and the accepted run had torch 2.13.0: compare with it: --reference accepted",
         ),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_duet_without_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Its exit code is said; nothing is cleared."""
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 4))
     with pytest.raises(RunFileError, match="the duet ended with exit code 4 and left no result"):
-        MEASURED_IN_A_DUET([NAME], checkout_run, python="/no/python", extra=(), checkout=tmp_path)
+        MEASURED_IN_A_DUET([NAME], checkout_run, reference="/no/python", extra=(), checkout=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_launch_pairs_of_a_confirmation(
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(RunFileError):
-        MEASURED_IN_A_DUET([NAME], checkout_run, python="/no/python", extra=extra, checkout=tmp_path)
+        MEASURED_IN_A_DUET([NAME], checkout_run, reference="/no/python", extra=extra, checkout=tmp_path)
     launches = [word for word in commands[0] if "launches" in word]
     assert launches == [word for word in said if "launches" in word]
     assert commands[0][-len(extra) :] == list(extra) or not extra
@@ -260,11 +260,11 @@ def test_what_was_let_through_is_let_through_again(
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("MKL_CBWR", "SSE4_2")
     with pytest.raises(RunFileError, match=r"it was measured with MKL_CBWR=AVX2, .* export MKL_CBWR=AVX2"):
-        MEASURED_IN_A_DUET([NAME], red, python="/no/python", extra=(), checkout=tmp_path)
+        MEASURED_IN_A_DUET([NAME], red, reference="/no/python", extra=(), checkout=tmp_path)
     assert commands == []
     monkeypatch.setenv("MKL_CBWR", "AVX2")
     with pytest.raises(RunFileError, match="left no result"):
-        MEASURED_IN_A_DUET([NAME], red, python="/no/python", extra=(), checkout=tmp_path)
+        MEASURED_IN_A_DUET([NAME], red, reference="/no/python", extra=(), checkout=tmp_path)
     (command,) = commands
     assert "--pass-env=MKL_CBWR" in command
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,6 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from baselines.__main__ import main
-from baselines.commands.environment import requirements
 from baselines.files.reading_runs import read_run
 from baselines.files.requirements import requirements_of, why_not_installed
 from baselines.files.run_folder import RunFileError
@@ -30,7 +26,7 @@ from fixtures.process.environment import PASSING, dropped, environment_of, passe
 from fixtures.run.provenance import backend_words, environment_words
 from fixtures.run.terminal import variables_text
 from fixtures.worker.installed import environment
-from tests.builders import Checkout, benchmark, run_folder
+from tests.builders import benchmark, run_folder
 
 PACKAGES = {
     "torch": {"version": "2.13.0", "local": "cpu"},
@@ -53,9 +49,7 @@ def test_every_package_at_its_exact_version(tmp_path: Path) -> None:
     """The public version is asked for, the local label is told; what pip cannot or need not install is left out."""
     older = {"backends": {}}  # a file that does not say what a backend needs
     folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES), run=older)
-    head, *lines = requirements(read_run(folder / "run.json"))
-    assert head.startswith("# as measured in ")
-    assert head.endswith("Python 3.11.7")
+    lines = list(map(str, requirements_of(read_run(folder / "run.json"))))
     assert lines == ["Jinja2==3.1.6", "numpy==2.4.6", f"torch==2.13.0  # measured with the build +cpu: {NAMED}"]
     asked = [Requirement(line.partition("  #")[0]) for line in lines]
     assert asked[2].specifier.contains("2.13.0+cpu")
@@ -83,7 +77,7 @@ def test_only_what_a_worker_needs(tmp_path: Path) -> None:
         tensorflow=["numpy", "tf-nightly"],
     )
     run = read_run(run_folder(tmp_path, benchmark(), environment=installed(packages), run=words) / "run.json")
-    _, *lines = requirements(run)
+    lines = list(map(str, requirements_of(run)))
     assert lines == [
         *("numpy==2.4.6", "onnxruntime==1.32.0", "setuptools==80.0"),
         f"tf_nightly==2.22.0.dev20261120  # a nightly build: {NAMED}, for as long as it keeps it",
@@ -108,34 +102,6 @@ def test_a_backend_says_what_it_needs(tmp_path: Path) -> None:
     assert required_by(["no-such-distribution"]) == {}
 
 
-def test_installed_from_the_indexes_that_pip_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The build with a label is found where its index is named; what none has is one line with its name and who needs it."""
-    with zipfile.ZipFile(tmp_path / "labelled-1.0+cpu-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("labelled.py", "")
-        wheel.writestr("labelled-1.0+cpu.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr("labelled-1.0+cpu.dist-info/METADATA", "Metadata-Version: 2.1\nName: labelled\nVersion: 1.0+cpu\n")
-        wheel.writestr("labelled-1.0+cpu.dist-info/RECORD", "")
-    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(tmp_path), "TARGET": str(tmp_path / "there")}.items():
-        monkeypatch.setenv(f"PIP_{name}", value)
-    packages = {
-        "labelled": {"version": "1.0", "local": "cpu"},
-        "jax": {"version": "1", "local": None, "requires": ["mycompany_utils"]},
-        "mycompany-utils": {"version": "1.2", "local": None},
-    }
-    words = needing(openvino=["labelled"], jax=["mycompany_utils"], torchscript=["jax"])
-    folder = run_folder(tmp_path, benchmark(), environment=installed(packages), run=words)
-    command = ["environment", str(folder), "--install"]
-    assert main([*command, "--backends=openvino"]) == 0
-    assert "1 packages as measured in " in capsys.readouterr().out
-    assert (tmp_path / "there" / "labelled-1.0+cpu.dist-info").is_dir()
-    assert main([*command, "--backends=openvino,jax"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no index that pip was told of has mycompany-utils==1.2, which jax needs. " in line
-    assert line.endswith("Name the one that does: export PIP_EXTRA_INDEX_URL=URL")
-
-
 def test_what_else_pip_says() -> None:
     """Its last error, or its last words."""
     assert why_not_installed("ERROR: a\nERROR: no space left\nhint", []) == "pip could not install it: no space left"
@@ -147,50 +113,7 @@ def test_a_run_that_does_not_say(tmp_path: Path) -> None:
     """Nothing is no environment."""
     folder = run_folder(tmp_path, benchmark(), environment=installed({}))
     with pytest.raises(RunFileError, match="does not say which packages were installed"):
-        requirements(read_run(folder / "run.json"))
-
-
-def test_the_newest_accepted_run_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the machine and the model that are named; without an accepted run, or with several machines, it is refused."""
-    checkout = Checkout(tmp_path / "checkout", capsys)
-    none = checkout.baselines("environment")
-    assert none.code == 2
-    assert "no accepted run; accept one: " in none.err
-    for day, version in enumerate(("1.0", "2.0")):
-        packages = {"numpy": {"version": version, "local": None}}
-        run = checkout.run(benchmark(), started_day=day, environment=installed(packages))
-        assert checkout.accept(run).code == 0
-    ended = checkout.baselines("environment")
-    assert ended.code == 0
-    assert "numpy==2.0" in ended.out
-    machine_info = {"machine_id": "elsewhere-1-2-3", "hard": {}, "soft": {}}
-    other = checkout.run(benchmark(), started_day=9, machine_info=machine_info, environment=installed(PACKAGES))
-    assert checkout.accept(other).code == 0
-    several = checkout.baselines("environment")
-    assert several.code == 2
-    assert "accepted runs of 2 machines" in several.err
-    assert "name one: --machine ID" in several.err
-    assert "Jinja2==3.1.6" in checkout.baselines("environment", "--machine", "elsewhere-1-2-3").out
-    assert "no accepted run of bert-x of elsewhere-1-2-3" in (
-        checkout.baselines("environment", "--machine", "elsewhere-1-2-3", "--model", "bert-x").err
-    )
-
-
-def test_a_run_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also one that nobody accepted."""
-    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES))
-    assert main(["environment", str(folder), "--store", str(tmp_path / "none")]) == 0
-    assert "numpy==2.4.6" in capsys.readouterr().out
-
-
-def test_it_needs_nothing_installed(tmp_path: Path) -> None:
-    """An environment that is still empty asks what to install."""
-    folder = run_folder(tmp_path, benchmark(), environment=installed(PACKAGES))
-    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); import runpy; "]
-    command[-1] += f"sys.argv = ['b', 'environment', {str(folder)!r}]; runpy.run_module('baselines', run_name='__main__')"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
-    assert done.returncode == 0, done.stderr
-    assert "numpy==2.4.6" in done.stdout
+        requirements_of(read_run(folder / "run.json"))
 
 
 def test_the_id_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,10 +39,15 @@ class Nights(Checkout):
 
     def job(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """The steps of a job, with the preset quick on whatever machine this is."""
-        given = {"BENCH_PRESET": "quick", "BENCH_LAUNCHES": "2", "MACHINE_TOLERATE": "all", **variables}
+        given = {
+            "BENCH_PRESET": "quick",
+            "BENCH_LAUNCHES": "2",
+            "MACHINE_TOLERATE": "all",
+            "BENCH_REFERENCE": f"{self.root}/.tox/reference/bin/python",
+            **variables,
+        }
         named = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
-        left_out = ("Install", "Build the accepted run's environment") if name == "measure" else ("Install",)
-        leave_out = [word for step in left_out for word in ("--skip", step)]
+        leave_out = ("--skip", "Install")
         command = [sys.executable, ".ci/steps.py", "nightly", "--job", name, *leave_out, *named]
         return subprocess.run(
             [*command, "--artifacts", str(self.artifacts)],

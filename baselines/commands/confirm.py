@@ -15,7 +15,7 @@ from baselines.confirming.findings import finding_of_the_suite, findings_of
 from baselines.confirming.suspects import reasons_beside, suspects_of, witnesses_of
 from baselines.judging.judgement import Verdict
 
-HELP = "measure what regressed in a duet with the accepted run's environment: 0 all cleared, 1 something red"
+HELP = "measure what regressed side by side with the accepted run's code and packages: 0 all cleared, 1 something red"
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 """Where the duet's pytest is started."""
 
@@ -24,7 +24,10 @@ def declare(command: argparse.ArgumentParser) -> None:
     """What it takes."""
     take_run(command)
     command.add_argument(
-        "--reference", required=True, metavar="PATH", help="of that environment: tox run -e reference makes it"
+        "--reference",
+        default="accepted",
+        metavar="WHAT",
+        help="compare with this side, as pytest takes it (default: accepted)",
     )
     command.add_argument(
         "--pytest",
@@ -64,7 +67,7 @@ def confirm(
         return f"{red.name}: nothing regressed, so that there is nothing to confirm", 0
     findings: list[Finding] = []
     if asked:
-        duet = duet_run.measured_in_a_duet(list(asked), red, python=reference, extra=extra, checkout=checkout)
+        duet = duet_run.measured_in_a_duet(list(asked), red, reference=reference, extra=extra, checkout=checkout)
         findings = findings_of(asked, duet, red, checkout)
         if shifted:
             findings.append(finding_of_the_suite(findings))

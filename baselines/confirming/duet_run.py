@@ -28,17 +28,17 @@ OF_THE_BENCHMARKS: Final = (
 
 
 def measured_in_a_duet(
-    names: Sequence[str], run: Run, *, python: str, extra: Sequence[str], checkout: Path
+    names: Sequence[str], run: Run, *, reference: str, extra: Sequence[str], checkout: Path
 ) -> dict[str, Mapping[str, Any]]:
     """Runs the duet, with pytest's output on this terminal; `extra_info.duet` of each benchmark it measured, by node id.
 
-    Its folder is inside that of the confirmed run; `python` is the reference's, `extra` more options for pytest.
+    Its folder is inside that of the confirmed run; `reference` the other side, `extra` more options for pytest.
 
     Raises:
         RunFileError: it left no result, or a variable that the run let through has another value here.
     """
     folder = run.path.parent / FOLDER_NAME
-    command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference", python]
+    command = [sys.executable, "-m", "pytest", *names, "--benchmark-only", "--reference", reference, *run.store_options]
     command += ["--runs", str(folder)]
     if not any(word.partition("=")[0] in ("--launches", "--most-launches") for word in extra):
         command += ["--launches", str(LAUNCHES), "--most-launches", str(LAUNCHES)]

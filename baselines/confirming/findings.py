@@ -24,11 +24,13 @@ def findings_of(
     """
     found = []
     for name, suspect in suspects.items():
-        changed = code_changed(checkout, suspect.run.commit, run.commit) or (
-            "it had uncommitted changes" if run.dirty else None
-        )
-        why, said = why_not_cleared(duet.get(name), suspect, changed), duet.get(name) or {}
-        same = f"a duet with the accepted run's environment, same code, same CPUs: {_numbers(said)}: the machine changed"
+        said = duet.get(name) or {}
+        measured_again = (said.get("reference") or {}).get("commit") == suspect.run.commit
+        changed = None if measured_again else code_changed(checkout, suspect.run.commit, run.commit)
+        changed = changed or ("it had uncommitted changes" if run.dirty else None)
+        why = why_not_cleared(duet.get(name), suspect, changed)
+        code = "its code" if measured_again else "same code"
+        same = f"a duet with the accepted run's environment, {code}, same CPUs: {_numbers(said)}: the machine changed"
         found.append(Finding(fullname=name, cleared=why is None, reason=why or same))
     return found
 
@@ -49,7 +51,7 @@ def why_not_cleared(said: Mapping[str, Any] | None, suspect: Suspect, changed: s
     versions = (said.get("reference") or {}).get("versions")
     if versions != dict(suspect.result.versions):
         there, recorded = _installed(versions or {}), _installed(suspect.result.versions)
-        return f"the reference has {there}, and the accepted run had {recorded}: build it, tox run -e reference"
+        return f"the reference has {there}, and the accepted run had {recorded}: compare with it: --reference accepted"
     if suspect.judgement.against is Against.ANCHOR:
         return f"it crept away from its anchor, of which the newest accepted environment knows nothing ({numbers})"
     margin = min(suspect.judgement.allowance or Policy().min_effect, Policy().min_effect)

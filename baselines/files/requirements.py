@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from baselines.files.reading_values import texts_of
 from baselines.files.run import Run
@@ -51,13 +51,13 @@ class Requirement:
         return self.pinned + (f"  # {self.index}" if self.index else "")
 
 
-def requirements_of(run: Run, backends: Collection[str] | None = None, *, prepared: bool = False) -> list[Requirement]:
+def requirements_of(run: Run, backends: Collection[str] | None = None, *, also: Collection[str] = ()) -> list[Requirement]:
     """What the workers of a run's backends need, at the recorded versions, by name.
 
     Args:
         run: of a file that says what each backend needs; of an older one it is everything that was installed.
         backends: which of them; None for all that were measured.
-        prepared: whether what makes the files that they load is needed as well.
+        also: further distributions that are needed, such as those that make the files that workers load.
 
     Raises:
         RunFileError: the run does not say what was installed, or did not measure such a backend.
@@ -68,7 +68,7 @@ def requirements_of(run: Run, backends: Collection[str] | None = None, *, prepar
     if unknown := sorted(set(chosen) - run.backends.keys()):
         measured = ", ".join(run.backends) or "none"
         raise RunFileError(f"{run.path}: no backend {listed(unknown, _NAMED)} was measured in it; possible: {measured}")
-    needs = {name: needed(_roots(run.backends[name], prepared=prepared), run.requires) for name in chosen}
+    needs = {name: _needs_of(run, name, also) for name in chosen}
     if not run.requires or not all(needs.values()):
         needs = {}
     found = []
@@ -95,9 +95,9 @@ def needed(roots: Collection[str], requires: Mapping[str, Collection[str]]) -> s
     return found
 
 
-def _roots(words: Mapping[str, Any], *, prepared: bool) -> list[str]:
-    needs = texts_of(words.get("needs"))
-    return [*needs, *(texts_of(words.get("prepared_by")) if prepared and needs else ())]
+def _needs_of(run: Run, backend: str, also: Collection[str]) -> set[str]:
+    needs = texts_of(run.backends[backend].get("needs"))
+    return needed([*needs, *also], run.requires) if needs else set()
 
 
 def why_not_installed(said: str, requirements: Collection[Requirement]) -> str:

@@ -77,7 +77,7 @@ def _cells(row: DuetRow) -> tuple[str, ...]:
 
 def _reference(words: Mapping[str, Any]) -> str:
     reference = words["reference"]
-    return f"{reference['interpreter']}, Python {reference['python']}"
+    return f"{reference.get('what', reference['interpreter'])}, Python {reference['python']}"
 
 
 def _row(result: Result) -> DuetRow:
