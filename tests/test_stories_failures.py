@@ -237,7 +237,7 @@ def test_out_of_the_box_on_one_cpu_of_several(suite: Suite, cpu: int) -> None:
 
 def test_two_runs_at_once(suite: Suite) -> None:
     """A second run on the same CPUs is refused with the first one's pid; with --wait it queues behind it."""
-    first = suite.start(SCALING, "--benchmark-only", "--preset=quick", *ONE, "--benchmark-max-time=12")
+    first = suite.start(SCALING, "--benchmark-only", "--preset=quick", *ONE, "--benchmark-max-time=90")
     wait_until(lambda: instances_of(first.pid), "the first run's worker")
     refused = suite(SCALING, *SHORT, *ONE)
     assert refused.code == 4
