@@ -71,8 +71,17 @@ def session(folder: Path, *arguments: str, work: Mapping[str, str] | None = None
         StudyError: it ended with another one, left no run, or measured nothing; with what pytest printed.
     """
     before = set(folder.glob("runs/*/run.json"))
-    command = [sys.executable, "-m", "pytest", *arguments, "--benchmark-only", "--preset=quick", "-p", "no:cacheprovider"]
-    command += ["-p", "studies.extra_work", "--runs", str(folder / "runs"), "--store", str(folder / "store")]
+    command = [sys.executable, "-m", "pytest", *arguments, "--benchmark-only", "--preset=quick", "--budget=none"]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "studies.extra_work",
+        "--runs",
+        str(folder / "runs"),
+        "--store",
+        str(folder / "store"),
+    ]
     environment = {name: value for name, value in os.environ.items() if name not in WORK} | dict(work or {})
     began = time.monotonic()
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
