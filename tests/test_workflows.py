@@ -45,6 +45,7 @@ def test_permissions() -> None:
     assert all(yaml.safe_load(path.read_text())["permissions"] == {} for path in WORKFLOWS.values())
     assert {name: job["permissions"] for (_, name), job in JOBS.items()} == {
         "suite": {"contents": "read"},
+        "compare": {"contents": "read"},
         "measure": {"contents": "read"},
         "issue": {"contents": "read", "issues": "write"},
         "accept": {"actions": "read", "contents": "write", "pull-requests": "write"},
