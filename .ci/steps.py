@@ -1,7 +1,8 @@
 """Run the `run:` steps of a workflow here, one after the other, as they stand: `.ci/steps.py nightly --set NAME=VALUE`.
 
 Conditions, environments and shells are GitHub's; `actions/upload-artifact` copies into --artifacts, every other `uses:` is
-left out and said. The exit status is 1 when the job would be red, 2 when the workflow says something not known here.
+left out and said. Of a matrix it is the first of each list, unless --set names another (`part=2`). The exit status is 1 when
+the job would be red, 2 when the workflow says something not known here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import yaml
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EXPRESSION: Final = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+OF_THE_MATRIX: Final = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
 SHELLS: Final = {None: ("bash", "-e"), "bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail")}
 UPLOAD: Final = "actions/upload-artifact@"
 
@@ -55,6 +57,22 @@ def holds(condition: str | None, outcomes: dict[str, str], *, red: bool) -> bool
         else:
             raise NotKnown(f"condition {part!r}")
     return all(values) and ("always()" in parts or "failure()" in parts or not red)
+
+
+def with_matrix(job: dict[str, Any], given: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The job with the values of its matrix filled in, and what of --set is none of them."""
+    matrix = {str(name): str(values[0]) for name, values in job.get("strategy", {}).get("matrix", {}).items()}
+    matrix = {name: given.get(name, value) for name, value in matrix.items()}
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [filled(one) for one in value]
+        return OF_THE_MATRIX.sub(lambda found: matrix.get(found[1], found[0]), value) if isinstance(value, str) else value
+
+    named: dict[str, Any] = filled(job)
+    return named, {name: value for name, value in given.items() if name not in matrix}
 
 
 def environment_of(*blocks: dict[str, Any] | None, given: dict[str, str]) -> dict[str, str]:
@@ -145,7 +163,8 @@ def main() -> int:
             raise NotKnown(f"job {name} has no step {', '.join(sorted(unknown))}")
         if artifacts is not None:
             artifacts.mkdir(parents=True, exist_ok=True)
-        green = run_job(job, given=dict(arguments.given), skip=set(arguments.skip), artifacts=artifacts)
+        job, given = with_matrix(job, dict(arguments.given))
+        green = run_job(job, given=given, skip=set(arguments.skip), artifacts=artifacts)
     except (NotKnown, OSError) as error:
         print(f"python .ci/steps.py: {error}", file=sys.stderr)
         return 2

@@ -59,11 +59,18 @@ class Nights(Checkout):
             check=False,
         )
 
-    def night(self, **variables: str) -> subprocess.CompletedProcess[str]:
-        """The job that measures, in the state in which actions/checkout leaves the machine."""
+    def night(self, *, parts: int = 1, **variables: str) -> subprocess.CompletedProcess[str]:
+        """The job that measures each part, as actions/checkout leaves the machine, and the one that judges.
+
+        Their output together; the exit code is 1 where one is red.
+        """
         self.count += 1
         shutil.rmtree(self.root / "runs", ignore_errors=True)
-        return self.job("measure", **variables)
+        numbers = {"of": str(parts)} if parts > 1 else {}
+        jobs = [self.job("measure", **variables, **numbers, part=str(part)) for part in range(1, parts + 1)]
+        jobs.append(self.job("judge"))
+        text = "".join(job.stdout for job in jobs), "".join(job.stderr for job in jobs)
+        return subprocess.CompletedProcess(jobs[-1].args, max(job.returncode for job in jobs), *text)
 
     def accept(self, run: Path) -> None:
         """Accepts a file of a run and commits the baseline."""
@@ -133,6 +140,24 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
     (issue,) = nights.gh.issues
     assert "onnxruntime-fp32-threads1-batch4-seq128" in issue["body"]
     assert len(issue["comments"]) == 1
+
+
+@pytest.mark.slow
+def test_a_night_of_two_parts(tmp_path: Path, cache_home: Path) -> None:
+    """Two machines, one after the other here: merged, reported and judged as one run, which the baseline takes."""
+    nights = Nights(tmp_path, cache_home)
+    addopts = nights.environment["PYTEST_ADDOPTS"]
+    nights.environment["PYTEST_ADDOPTS"] = addopts.replace("--batch-sizes=4", "--batch-sizes=1,4")
+    first = nights.ended(nights.night(parts=2), 1)
+    assert "part 2 of 2: 3 of 4 benchmarks, 2 of them in every part" in first
+    for step, code in (("Measure", 0), ("Merge", 0), ("Report", 0), ("Judge", 2)):
+        assert f"--- {step}: exit {code}" in first
+    assert len({path.parent for path in (nights.artifacts / "nightly").glob("*Z_*/run.json")}) == 3
+    assert "merged from 2 parts" in (nights.artifacts / "summary.md").read_text()
+    nights.ended(nights.job("accept", ACCEPT_RUN="8", REASON="of two machines"), 0)
+    (committed,) = (nights.root / "baselines" / "machines").rglob("*.json")
+    assert len(json.loads(committed.read_text())["benchmarks"]) == 4
+    assert "--- Judge: exit 0" in nights.ended(nights.night(parts=2), 0)
 
 
 @pytest.mark.slow

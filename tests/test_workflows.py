@@ -47,6 +47,7 @@ def test_permissions() -> None:
         "suite": {"contents": "read"},
         "compare": {"contents": "read"},
         "measure": {"contents": "read"},
+        "judge": {"contents": "read"},
         "issue": {"contents": "read", "issues": "write"},
         "accept": {"actions": "read", "contents": "write", "pull-requests": "write"},
     }
@@ -60,7 +61,8 @@ def test_what_runs_on_bare_metal() -> None:
     assert job["runs-on"] == ["self-hosted", "linux", "x64", "bare-metal", "c5.metal"]
     assert set(yaml.safe_load(WORKFLOWS["nightly"].read_text())[True]) == {"schedule", "workflow_dispatch"}  # YAML: on
     assert job["if"].startswith("github.event.repository.fork == false && github.ref == 'refs/heads/main' && ")
-    assert job["concurrency"] == {"group": "bare-metal-c5.metal", "cancel-in-progress": False}
+    assert job["concurrency"] == {"group": "bare-metal-c5.metal-${{ matrix.part }}", "cancel-in-progress": False}
+    assert job["strategy"] == {"fail-fast": False, "matrix": {"part": [1], "of": [1]}}, "as it ships: one machine"
     configured = yaml.safe_load((REPOSITORY / ".github" / "actionlint.yaml").read_text())
     assert set(configured["self-hosted-runner"]["labels"]) == set(job["runs-on"]) - {"self-hosted", "linux", "x64"}
 
@@ -76,6 +78,25 @@ def test_accept_is_no_part_of_judging() -> None:
     assert JOBS["nightly", "measure"]["if"].endswith("&& !inputs.accept_run")
 
 
+def test_suspects_are_confirmed_where_they_were_measured() -> None:
+    """The duet is on the machine, part by part; what comes after needs files alone, and runs whatever became of a part."""
+    confirming = {
+        key for key, job in JOBS.items() if any("baselines confirm" in step.get("run", "") for step in job["steps"])
+    }
+    assert confirming == {("nightly", "measure")}
+    judge = JOBS["nightly", "judge"]
+    assert (judge["needs"], judge["runs-on"]) == ("measure", "ubuntu-latest")
+    assert judge["if"] == "always() && needs.measure.result != 'skipped'"
+    commands = [step["run"] for step in judge["steps"] if "run" in step]
+    assert [command.split("baselines ")[-1].split()[0] for command in commands[1:]] == ["merge", "report", "compare"]
+    parts = {
+        step["with"]["name"] for step in JOBS["nightly", "measure"]["steps"] if "upload-artifact" in step.get("uses", "")
+    }
+    taken = [step["with"] for step in judge["steps"] if "download-artifact" in step.get("uses", "")]
+    assert (parts, taken) == ({"part-${{ matrix.part }}"}, [{"pattern": "part-*", "path": "runs", "merge-multiple": True}])
+    assert JOBS["nightly", "issue"]["needs"] == "judge"
+
+
 def test_no_logic_in_commands() -> None:
     """No command holds an expression of GitHub's, a condition or a loop: each can be typed."""
     commands = [step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step]
@@ -89,6 +110,9 @@ def test_raw_runs_are_uploaded_red_or_green() -> None:
         (upload,) = (step for step in JOBS[key]["steps"] if "upload-artifact" in step.get("uses", ""))
         assert upload["if"] == "always() && steps.measure.outcome != 'skipped'"
         assert upload["with"]["path"] == "runs/"
+    (upload,) = (step for step in JOBS["nightly", "judge"]["steps"] if "upload-artifact" in step.get("uses", ""))
+    assert upload["if"] == "always()"
+    assert upload["with"] == {"name": "nightly", "path": "runs/", "retention-days": 90}
 
 
 def test_every_supported_python() -> None:
@@ -113,9 +137,11 @@ class Steps:
         (folder / ".github" / "workflows").mkdir(parents=True)
         shutil.copy(REPOSITORY / ".ci" / "steps.py", folder / ".ci")
 
-    def __call__(self, steps: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs the steps of a job."""
-        text = "jobs:\n  only:\n    env:\n      WHO: job\n    steps:\n" + textwrap.indent(textwrap.dedent(steps), " " * 6)
+    def __call__(self, steps: str, *arguments: str, job: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs the steps of a job; `job` is more of it."""
+        text = f"jobs:\n  only:\n{job}    env:\n      WHO: job\n    steps:\n" + textwrap.indent(
+            textwrap.dedent(steps), " " * 6
+        )
         (self.folder / ".github" / "workflows" / "w.yml").write_text(text)
         command = [sys.executable, ".ci/steps.py", "w", *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
@@ -185,6 +211,19 @@ def test_artifacts(steps: Steps) -> None:
     assert (Path(steps.folder) / "out/it/1/run.json").is_file()
     assert (Path(steps.folder) / "out/summary.md").read_text() == "## all well\n"
     assert "actions/checkout: left to GitHub" in done.stdout
+
+
+def test_a_matrix(steps: Steps) -> None:
+    """The first of each list, or what is named; it is no variable of the step, and other expressions stay empty."""
+    text = """
+        - {run: 'echo "[$SHARD] [$part] [$TOKEN]"', env: {SHARD: "${{ matrix.part }}/${{ matrix.of }}", TOKEN: "${{ a.b }}"}}
+        - {uses: actions/upload-artifact@v0, with: {name: "part-${{ matrix.part }}", path: runs/}}
+        """
+    matrix = "    strategy: {matrix: {part: [1, 2, 3], of: [3]}}\n"
+    assert "[1/3] [] []\n" in (done := steps(text, job=matrix)).stdout
+    assert "0 files as part-1" in done.stdout
+    assert "[2/3] [] []\n" in (done := steps(text, "--set", "part=2", job=matrix)).stdout
+    assert "0 files as part-2" in done.stdout
 
 
 @pytest.mark.parametrize(
