@@ -94,8 +94,8 @@ def test_what_makes_no_plan(suite: Suite) -> None:
         (["--shard=3/2"], "'3/2' is not a part"),
         (["--shard=1"], "'1' is not a part"),
         (
-            ["--shard=1/2", "--reference-python=self"],
-            "--shard 1/2 cannot apply with --reference-python: a duet judges itself",
+            ["--shard=1/2", "--reference=self"],
+            "--shard 1/2 cannot apply with --reference: a duet judges itself",
         ),
         (["--shard=1/2", "--lf", "-p", "cacheprovider"], "--shard 1/2 cannot apply with --lf: what failed last"),
     ):
