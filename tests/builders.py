@@ -173,6 +173,20 @@ def view_of_runs(
     return view_of(compare(run, baseline, folder / "no store", demand_baseline=bool(accepted)))
 
 
+def days_before(run: Path, folder: Path, count: int = 2) -> list[Path]:
+    """Copies of a run as if it had been measured the days before as well, oldest first: a baseline is of three days."""
+    content = json.loads(run.read_text())
+    moment = dt.datetime.fromisoformat(content["datetime"])
+    copies = []
+    for back in range(count, 0, -1):
+        earlier = moment - dt.timedelta(days=back)
+        path = folder / f"{earlier:%Y-%m-%dT%H%M%S}" / "run.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({**content, "datetime": earlier.isoformat()}))
+        copies.append(path)
+    return copies
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Runs git, as somebody, and returns what it printed."""
     somebody = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")

@@ -126,7 +126,7 @@ def test_verdicts_for_other_programs(tmp_path: Path) -> None:
 def test_an_accepted_baseline_says_how_old_it_is_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The report lies beside run.json; a regression changes no exit code but the one it tells."""
     checkout = Checkout(tmp_path / "checkout", capsys)
-    checkout.accepted(2, benchmark(ONE, 0.01))
+    checkout.accepted(3, benchmark(ONE, 0.01))
     run = checkout.run(benchmark(ONE, 0.04), started_day=9)
     ended = checkout.baselines("report", run)
     assert (ended.code, ended.err) == (0, "")
@@ -134,7 +134,7 @@ def test_an_accepted_baseline_says_how_old_it_is_and_why(tmp_path: Path, capsys:
     assert sorted(path.name for path in (run / "report").iterdir()) == FILES
     assert all(str(run / "report" / name) in ended.out for name in FILES)
     marked = (run / "report" / "report.md").read_text()
-    assert "- baseline: 2 accepted runs, measured 2026-03-01 to 2026-03-02, the newest 8 days before this run" in marked
+    assert "- baseline: 3 accepted runs, measured 2026-03-01 to 2026-03-03, the newest 7 days before this run" in marked
     assert ": measured in a test" in marked
     content = json.loads((run / "report" / "verdicts.json").read_text())
     assert (content["exit_code"], content["baseline"][1]["reason"]) == (1, "measured in a test")

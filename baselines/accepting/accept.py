@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from baselines.accepting import refusals
@@ -18,6 +18,8 @@ from baselines.files.result import slowdown
 from baselines.files.run import Run
 from baselines.files.run_folder import run_path
 from baselines.files.store import StoreChange, accepted_runs, add, locked
+from baselines.judging.policy import Policy
+from baselines.judging.spread import spreads_of
 from baselines.judging.stored import judge_run
 from baselines.judging.wording import percent, shown
 
@@ -71,7 +73,9 @@ def accept(
         additions = additions_of(candidates, verdicts, known, only=only, anchor=anchor)
         change = add(additions, reason=reason, commit=commit, machines=machines)
     told = [line for one in candidates for line in what_changes(one, known[one.place], past[one.place])]
-    return "\n".join([*told, *what_to_commit(change), *([] if anchor else what_stays(verdicts))])
+    return "\n".join(
+        [*told, *what_to_commit(change), *([] if anchor else what_stays(verdicts)), *what_is_near(places, machines)]
+    )
 
 
 def refuse(reasons: Sequence[str]) -> None:
@@ -168,6 +172,16 @@ def what_to_commit(change: StoreChange) -> list[str]:
         *(f"no longer in the baseline: {node_id}" for node_id in change.retired),
         "next: commit them; git log of their folder is the history of the baseline",
     ]
+
+
+def what_is_near(places: Collection[tuple[str, str]], machines: Path) -> list[str]:
+    """Of the baselines as they are now, why those whose runs were measured too near in time can convict nobody."""
+    found = []
+    for place in sorted(places):
+        runs = accepted_runs(*place, machines=machines)
+        spreads = spreads_of({key: past.history() for key, past in pasts(runs).items()}, Policy())
+        found += [one.one_sitting for one in spreads.values() if one.one_sitting is not None][:1]
+    return [f"note: no benchmark turns red by this baseline yet: {why}" for why in found]
 
 
 def what_stays(verdicts: Sequence[Mapping[str, str]]) -> list[str]:

@@ -51,7 +51,8 @@ def confirm(
     """Confirms a red run, the newest for None.
 
     Returns:
-        What was found, and the exit code: 0 when every reason to be red was a benchmark that the duet clears, else 1.
+        What was found, and the exit code: 0 when every reason to be red was a benchmark that the duet clears, else 1. What
+        was inconclusive because its accepted runs are of one sitting is red only where the duet calls it slower.
 
     Raises:
         RunFileError: a file cannot be read, or the duet left no result.
@@ -72,6 +73,12 @@ def confirm(
         if shifted:
             findings.append(finding_of_the_suite(findings))
         write_findings(red, findings)
-    lines = [f"{'cleared' if one.cleared else 'stays red':9}  {one.fullname}: {one.reason}" for one in findings]
+    withheld = {name for name, suspect in suspects.items() if suspect.judgement.withheld}
+    open_still = {one.fullname for one in findings if one.fullname in withheld and not one.slower}
+    lines = [
+        f"{'cleared' if one.cleared else 'undecided' if one.fullname in open_still else 'stays red':9}  "
+        f"{one.fullname}: {one.reason}"
+        for one in findings
+    ]
     lines += [f"stays red  {reason}" for reason in beside]
-    return "\n".join(lines), int(bool(beside) or any(not one.cleared for one in findings))
+    return "\n".join(lines), int(bool(beside) or any(not (one.cleared or one.fullname in open_still) for one in findings))

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.comparing.confirmation_file import SUITE, after_finding, read_findings
-from baselines.comparing.differences import another_machine, identity_differences
+from baselines.comparing.differences import another_machine, identity_differences, package_differences
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.machines import policy_of
-from baselines.comparing.reference_kernel import comparable, told
+from baselines.comparing.reference_kernel import backend_of, comparable, told
+from baselines.files.checkout import code_changed
 from baselines.files.past import Past, pasts
 from baselines.files.reading_runs import read_run, read_with_content
 from baselines.files.result import Result
@@ -22,9 +23,10 @@ from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import accepted_runs
 from baselines.judging.judgement import Judgement, SuiteShift, Verdict
+from baselines.judging.sittings import INSTEAD
 from baselines.judging.stored import judge_run
 from baselines.judging.suite import suite_shift
-from baselines.judging.wording import shown
+from baselines.judging.wording import percent, shown
 
 WORST_FIRST: Final = (
     Verdict.REGRESSED,
@@ -108,6 +110,8 @@ def compare(
         runs, past = _accepted(judged, machines, demanded=demand_baseline)
     measured, histories, parts = comparable(judged.by_key, past)
     policy = policy_of([judged, *runs])
+    if baseline:  # whoever names runs says that they judge
+        policy = replace(policy, least_days=1)
     judgements = judge_run(
         measured,
         histories,
@@ -117,11 +121,17 @@ def compare(
     )
     said = {} if baseline else judged.judgements_against(runs)
     found = read_findings(judged) if confirmed and not baseline else {}
+    shift = suite_shift(measured, histories, policy)
+    machine = not baseline and shift.verdict is Verdict.REGRESSED and nothing_but_time(runs[-1], judged, machines)
     for key, result in judged.by_key.items():
         own = said.get(result.fullname) or _told_now(judgements[key], result, parts.get(key))
+        if machine and own.verdict is Verdict.REGRESSED:
+            backend = backend_of(past[key])
+            beside = {one: values for one, values in measured.items() if one in past and backend_of(past[one]) != backend}
+            own = _of_the_machine(own, suite_shift(beside, histories, policy))
         judgements[key] = after_finding(own, found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
-    shift = after_finding(suite_shift(measured, histories, policy), found.get(SUITE))
+    shift = after_finding(shift, found.get(SUITE))
     elsewhere = others.get(runs[-1].path) if runs else None
     if elsewhere is not None:
         judgements = {key: _of_two_machines(one, elsewhere) for key, one in judgements.items() if key in judged.by_key}
@@ -186,6 +196,22 @@ def _told_now(judgement: Judgement, result: Result, part: str | None) -> Judgeme
         reason = f"{judgement.reason}; but it was disturbed: {why}"
         judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return judgement if judgement.ratio is None else told(judgement, part)
+
+
+def nothing_but_time(before: Run, after: Run, machines: Path) -> bool:
+    """Whether two runs have the same packages, and what measures is the same code; False where nobody can tell."""
+    if after.dirty or not (before.packages and after.packages) or package_differences(before, after):
+        return False
+    return code_changed(machines, before.commit, after.commit) is None
+
+
+def _of_the_machine(judgement: Judgement, others: SuiteShift) -> Judgement:
+    """A red of a slower suite whose code and packages did not change: no red where the other backends are slower as well."""
+    if others.verdict is not Verdict.REGRESSED or others.ratio is None:
+        return judgement
+    why = f"but the other backends are slower too ({percent(others.ratio)}), and the newest accepted run has "
+    why += f"the same packages and code: the machine, not the code; to be sure, {INSTEAD}"
+    return replace(judgement, verdict=Verdict.INCONCLUSIVE, withheld=True, reason=f"{judgement.reason}; {why}")
 
 
 def past_in(runs: Sequence[Run], key: str) -> Past:

@@ -29,6 +29,8 @@ class Finding:
     fullname: str
     cleared: bool
     reason: str
+    slower: bool = False
+    """The duet itself calls it regressed."""
 
 
 def write_findings(run: Run, findings: Sequence[Finding]) -> Path:
@@ -36,7 +38,9 @@ def write_findings(run: Run, findings: Sequence[Finding]) -> Path:
     content = {
         "schema": SCHEMA,
         "run": None if run.datetime is None else run.datetime.isoformat(),
-        "benchmarks": {one.fullname: {"acquitted": one.cleared, "reason": one.reason} for one in findings},
+        "benchmarks": {
+            one.fullname: {"acquitted": one.cleared, "slower": one.slower, "reason": one.reason} for one in findings
+        },
     }
     return put_in_place(run.path.parent / FILE_NAME, json.dumps(content, indent=1) + "\n")
 
@@ -58,7 +62,12 @@ def read_findings(run: Run) -> dict[str, Finding]:
                 f"{path}: it is not about this run; confirm it: python -m baselines confirm {typed(run.path.parent)}"
             )
         return {
-            name: Finding(fullname=name, cleared=words["acquitted"] is True, reason=str(words["reason"]))
+            name: Finding(
+                fullname=name,
+                cleared=words["acquitted"] is True,
+                reason=str(words["reason"]),
+                slower=words.get("slower") is True,
+            )
             for name, words in content["benchmarks"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -66,7 +75,14 @@ def read_findings(run: Run) -> dict[str, Finding]:
 
 
 def after_finding(said: _Said, finding: Finding | None) -> _Said:
-    """A verdict after its confirmation: one that was cleared is inconclusive and says why, one that was not says so too."""
+    """A verdict after its confirmation: one that was cleared is inconclusive and says why, one that was not says so too.
+
+    One that was withheld, because its accepted runs are of one sitting, is red where the duet calls it slower.
+    """
+    if finding is not None and isinstance(said, Judgement) and said.withheld:
+        verdict = Verdict.REGRESSED if finding.slower else said.verdict
+        cleared = "cleared: " if finding.cleared else ""
+        return replace(said, verdict=verdict, reason=f"{said.reason}; {cleared}{finding.reason}")
     if finding is None or said.verdict is not Verdict.REGRESSED:
         return said
     if finding.cleared:

@@ -42,6 +42,13 @@ def environment_differences(before: Run, after: Run) -> list[str]:
     return [change.text for change in _environment(before, after)]
 
 
+def package_differences(before: Run, after: Run) -> list[str]:
+    """What changed of packages and interpreter, as far as both files speak of them."""
+    packages = _changes(before.packages, after.packages) if before.packages and after.packages else []
+    python = [change for change in _environment(before, after) if change.what == "python"]
+    return [change.text for change in dict.fromkeys([*packages, *python])]
+
+
 def another_machine(before: Run, after: Run) -> str | None:
     """In what two runs were measured on different machines, in words; None: on one, or nobody can tell.
 

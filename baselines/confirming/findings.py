@@ -31,7 +31,8 @@ def findings_of(
         why = why_not_cleared(duet.get(name), suspect, changed)
         code = "its code" if measured_again else "same code"
         same = f"a duet with the accepted run's environment, {code}, same CPUs: {_numbers(said)}: the machine changed"
-        found.append(Finding(fullname=name, cleared=why is None, reason=why or same))
+        slower = said.get("verdict") == Verdict.REGRESSED
+        found.append(Finding(fullname=name, cleared=why is None, reason=why or same, slower=slower))
     return found
 
 

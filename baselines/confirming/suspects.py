@@ -24,11 +24,11 @@ class Suspect:
 
 
 def suspects_of(comparison: Comparison) -> dict[str, Suspect]:
-    """By node id the benchmarks that regressed, with the newest accepted run of each."""
+    """By node id the benchmarks that regressed, or would have but for accepted runs of one sitting, with the newest run."""
     return {
         result.fullname: suspect_of(comparison, key, judgement)
         for key, (result, judgement) in comparison.judgements.items()
-        if judgement.verdict is Verdict.REGRESSED
+        if judgement.verdict is Verdict.REGRESSED or judgement.withheld
     }
 
 

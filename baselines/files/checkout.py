@@ -77,6 +77,8 @@ def code_changed(folder: Path, before: str | None, after: str | None) -> str | N
     """How what measures differs between two commits of a checkout, in words; None where it does not."""
     if not before or not after:
         return "it is not known which commits measured them"
+    if before == after:
+        return None
     try:
         names = _git(folder, "diff", "--name-only", f"{before}..{after}", "--", *(f":(top){path}" for path in MEASURING))
     except FileNotFoundError:

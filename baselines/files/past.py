@@ -72,7 +72,14 @@ class Past:
             runs=tuple(judged_values(result, kernel_part) for result in self.recent),
             anchor=None if within or self.anchor is None else judged_values(self.anchor, kernel_part),
             run_ids=tuple(run.path.stem for run in self.runs),
+            moments=moments_of(self.runs),
         )
+
+
+def moments_of(runs: Sequence[Run]) -> tuple[float, ...]:
+    """When each of them began, in seconds of Unix time; empty where one does not say."""
+    moments = [run.datetime.timestamp() for run in runs if run.datetime is not None]
+    return tuple(moments) if len(moments) == len(runs) else ()
 
 
 def pasts(runs: Sequence[Run]) -> dict[str, Past]:

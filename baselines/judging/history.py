@@ -26,7 +26,7 @@ class History:
     throughput.
 
     Raises:
-        ValueError: a run has no launch or a value that is not finite, or there are not as many ids as runs.
+        ValueError: a run has no launch or a value that is not finite, or there are not as many ids or moments as runs.
     """
 
     runs: tuple[tuple[float, ...], ...]
@@ -35,6 +35,8 @@ class History:
     """The launches of the anchor run; None: there is none. Being one of `runs` does not hurt."""
     run_ids: tuple[str, ...] = ()
     """Which runs these are, so that the suite as a whole can be compared; empty: they are numbered from the newest back."""
+    moments: tuple[float, ...] = ()
+    """When each run began, in seconds of Unix time; empty where that is not known."""
 
     def __post_init__(self) -> None:
         for number, run in enumerate(self.runs, start=1):
@@ -43,3 +45,5 @@ class History:
             checked_launches(self.anchor, what="the anchor")
         if self.run_ids and len(self.run_ids) != len(self.runs):
             raise ValueError(f"{len(self.runs)} runs with {len(self.run_ids)} run ids")
+        if self.moments and len(self.moments) != len(self.runs):
+            raise ValueError(f"{len(self.runs)} runs with {len(self.moments)} moments")

@@ -71,6 +71,8 @@ class Judgement:
     """What `ratio`, `interval`, `allowance`, `limit` and `smallest_visible` refer to."""
     suspect: bool = False
     """Worth re-measuring in fresh launches."""
+    withheld: bool = False
+    """It would have been regressed, but its accepted runs are of one sitting, or the machine is what changed."""
     ratio: float | None = None
     """Measured / baseline; above 1 is slower."""
     interval: tuple[float, float] | None = None

@@ -26,6 +26,8 @@ class Policy:
     """Standard deviation of a run's log value before accepted runs can say (measured between launches: docs/verdicts.md)."""
     enough_runs: int = 5
     """Below this many accepted runs their spread is not believed where it is smaller than `prior_run_sd`."""
+    least_days: int = 3
+    """Different days on which accepted runs must have been measured before anything is called slower or faster by them."""
     smallest_run_sd: float = 0.001
     """No spread is believed below this: runs that agree exactly do not make a measurement exact."""
     machine_sd: float = 0.0
@@ -52,8 +54,8 @@ class Policy:
                 raise ValueError(f"{name} is {getattr(self, name)}: not a positive number")
         if not 0 <= self.machine_sd < math.inf:
             raise ValueError(f"machine_sd is {self.machine_sd}: not a number of 0 or more")
-        if self.enough_runs < 1 or self.suite_runs < 2:
-            raise ValueError("enough_runs must be at least 1, suite_runs at least 2")
+        if self.enough_runs < 1 or self.least_days < 1 or self.suite_runs < 2:
+            raise ValueError("enough_runs and least_days must be at least 1, suite_runs at least 2")
 
 
 def check_effect(name: str, effect: float) -> None:

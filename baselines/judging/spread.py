@@ -18,6 +18,7 @@ from statistics import fmean, median
 from baselines.judging.difference import Difference
 from baselines.judging.history import History
 from baselines.judging.policy import Policy
+from baselines.judging.sittings import one_sitting
 
 MEDIAN_VARIANCE = (1.0, 0.5, 0.44867, 0.29820, 0.28683, 0.21475, 0.21045, 0.16819, 0.16610, 0.13834)
 """Variance of the median of 1..10 independent standard normals."""
@@ -49,6 +50,8 @@ class Spread:
     """Mean launch_share over the accepted runs."""
     from_prior: bool
     """The variance is the prior's: too few runs were accepted to believe a smaller one."""
+    one_sitting: str | None = None
+    """Why it can convict nobody: the accepted runs it comes from were measured too near in time; None: they were not."""
 
 
 def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Spread]:
@@ -57,7 +60,8 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
     limma's squeezeVar moderates the variances between runs and, where accepted runs have several launches, those between
     launches. Three rules come on top: no variance below `smallest_run_sd`^2; none below what the launches alone force;
     and with fewer than `enough_runs` accepted runs none below `prior_run_sd`^2, because the benchmarks of a run share what
-    sets it apart: a hundred benchmarks in two runs still saw the machine in two states only.
+    sets it apart: a hundred benchmarks in two runs still saw the machine in two states only. For the same reason the
+    benchmark with the most days says on how many the machine was seen: one with a new level may have a single run.
     """
     known = {name: history for name, history in histories.items() if history.runs}
     if not known:
@@ -67,6 +71,8 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
     launch_moderated = _moderated([history.runs for history in known.values()], smallest=smallest)
     seen_runs = max(len(history.runs) for history in known.values())
     prior = policy.prior_run_sd**2
+    apart = [one_sitting(history.moments, policy) for history in known.values()]
+    near = None if None in apart else apart[-1]
 
     spreads = {}
     for position, (name, history) in enumerate(known.items()):
@@ -91,6 +97,7 @@ def spreads_of(histories: Mapping[str, History], policy: Policy) -> dict[str, Sp
             launch_degrees_of_freedom=launch_df,
             launch_share=share,
             from_prior=from_prior,
+            one_sitting=near,
         )
     return spreads
 

@@ -116,6 +116,7 @@ class _Case:
     runs: int
     launches: int
     from_prior: bool
+    one_sitting: str | None  # why the accepted runs can convict nobody
 
     @property
     def tests(self) -> int:
@@ -147,6 +148,7 @@ def _case(launches: Sequence[float], history: History, spread: Spread, policy: P
         runs=len(history.runs),
         launches=len(launches),
         from_prior=spread.from_prior,
+        one_sitting=spread.one_sitting,
     )
 
 
@@ -163,13 +165,13 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
     faster = base.p_below(-case.margin) * comparisons <= policy.level
     seems_slower = base.p_above(0.0) <= policy.screen_level or base.estimate > case.allowance
 
-    against = Against.BASELINE
+    against, withheld = Against.BASELINE, red and case.one_sitting is not None
     if red:
-        verdict = Verdict.REGRESSED
+        verdict = Verdict.INCONCLUSIVE if withheld else Verdict.REGRESSED
         against = Against.BASELINE if over_baseline or anchor is None else Against.ANCHOR
     elif crept and (passes or not seems_slower):
         verdict, against = Verdict.INCONCLUSIVE, Against.ANCHOR
-    elif faster:
+    elif faster and case.one_sitting is None:
         verdict = Verdict.IMPROVED
     elif passes:
         verdict = Verdict.PASSED
@@ -185,6 +187,7 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
         evidence=evidence,
         against=against,
         suspect=evidence is not Evidence.CONFIRMED and verdict is Verdict.INCONCLUSIVE and (seems_slower or crept),
+        withheld=withheld,
         ratio=shown.ratio,
         interval=shown.interval(policy.pass_level),
         allowance=share_of(case.creep if against is Against.ANCHOR else case.allowance),
@@ -196,20 +199,22 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
         runs=case.runs,
         launches=case.launches,
     )
-    return replace(judgement, reason=_reason(judgement, spread_unknown=case.from_prior))
+    return replace(judgement, reason=_reason(judgement, case))
 
 
-def _reason(judgement: Judgement, *, spread_unknown: bool) -> str:
+def _reason(judgement: Judgement, case: _Case) -> str:
     """One sentence; its numbers are the judgement's."""
     assert judgement.ratio is not None and judgement.interval is not None  # noqa: S101, PT018 - what is compared has both
     what = "the anchor" if judgement.against is Against.ANCHOR else counted(judgement.runs, "accepted run")
     said = f"{percent(judgement.ratio)} ({interval_text(judgement.interval)}) against {what}"
-    if spread_unknown:
+    if case.from_prior:
         said += ", too few to know their spread"
     among = f"among {counted(judgement.comparisons or 0, 'comparison')}"
     allowance, limit, visible = (
         percent(1 + (x or 0.0)) for x in (judgement.allowance, judgement.limit, judgement.smallest_visible)
     )
+    if judgement.withheld:
+        return f"{said}: more than these runs differ by, but {case.one_sitting}"
     match judgement.verdict, judgement.against:
         case Verdict.REGRESSED, Against.ANCHOR:
             return f"{said}: crept beyond {allowance} in small steps; noise reaches {limit} {among}"

@@ -11,6 +11,7 @@ from baselines.judging.difference import Difference, ratio_of, share_of
 from baselines.judging.history import History, checked_launches
 from baselines.judging.judgement import SuiteShift, Verdict
 from baselines.judging.policy import Policy
+from baselines.judging.sittings import one_sitting
 from baselines.judging.spread import run_value
 from baselines.judging.wording import counted, interval_text, percent
 
@@ -55,7 +56,10 @@ def suite_shift(measured: Mapping[str, tuple[float, ...]], histories: Mapping[st
     change = f"{percent(difference.ratio)} ({interval_text(difference.interval(policy.pass_level))})"
     said = f"the typical of {len(names)} benchmarks {change} against {count} accepted runs"
     verdict = Verdict.INCONCLUSIVE
-    if slower <= policy.suite_level:
+    close = one_sitting(histories[names[0]].moments, policy)
+    if close is not None and min(slower, difference.p_below(-margin)) <= policy.suite_level:
+        reason = f"{said}: more than these runs differ by, but {close}"
+    elif slower <= policy.suite_level:
         verdict = Verdict.REGRESSED
         reason = f"{said}: beyond {percent(ratio_of(limit))}, more than the suite's own spread between runs explains"
     elif difference.p_below(-margin) <= policy.suite_level:

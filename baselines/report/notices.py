@@ -13,9 +13,12 @@ from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.instructions import int8_without_vnni
 from baselines.comparing.kernel_movement import movements
 from baselines.files.machine_id import MEMORY
+from baselines.files.past import moments_of
 from baselines.files.reading_values import mapping
 from baselines.files.run import Run
 from baselines.judging.judgement import Verdict
+from baselines.judging.policy import Policy
+from baselines.judging.sittings import one_sitting
 from baselines.judging.wording import percent, shown
 from baselines.report.rows import Row
 
@@ -45,6 +48,8 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
         yield "nothing was judged: there is no accepted run of this machine and model, or none was named"
     elif not comparison.elsewhere and not counts.keys() & JUDGED:
         yield "nothing could be compared: no benchmark of the run is in the baseline as the same one"
+    if near := one_sitting(moments_of([one for one in comparison.baseline if one.accepted]), Policy()):
+        yield f"no benchmark turns red by this baseline yet: {near}"
     same = [
         one
         for one in comparison.baseline
