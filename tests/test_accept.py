@@ -34,6 +34,12 @@ def refused(checkout: Checkout, *arguments: object, reason: str | None = "measur
     return [line.removeprefix("error: ") for line in lines]
 
 
+WHY = (
+    "there is one accepted run: it knows one mood of this machine. Accept runs of 3 different days, or compare side by "
+    "side: pytest ... --reference accepted"
+)
+
+
 def test_the_first_baseline(checkout: Checkout) -> None:
     """Every benchmark is new, and the file to commit is named."""
     run = checkout.run(benchmark(ONE, 0.00831), benchmark(TWO, 0.02, extra_info={"instances": 2, "throughput_per_s": 120.0}))
@@ -46,8 +52,7 @@ def test_the_first_baseline(checkout: Checkout) -> None:
         f"  {TWO}      new, 120 samples/s",
         f"written  {checkout.store / name}",
         "next: commit them; git log of their folder is the history of the baseline",
-        "note: no benchmark turns red by this baseline yet: there is one accepted run: it knows one mood of this machine. "
-        "Accept runs of 3 different days, or compare side by side: pytest ... --reference accepted",
+        f"note: no benchmark turns red by this baseline yet: {WHY}",
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import days_before
 from tests.suite import REPOSITORY, SCALING, Ended, Suite
 
 ONNX_RUNTIME = "fixtures/backends/onnxruntime.py"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import git
+from tests.builders import days_before, git
 from tests.fake_gh import FakeGh
 from tests.test_story_of_a_baseline import ONE_RUN, THREE_RUNS, Checkout
 
@@ -72,9 +72,9 @@ class Nights(Checkout):
         text = "".join(job.stdout for job in jobs), "".join(job.stderr for job in jobs)
         return subprocess.CompletedProcess(jobs[-1].args, max(job.returncode for job in jobs), *text)
 
-    def accept(self, run: Path) -> None:
-        """Accepts a file of a run and commits the baseline."""
-        command = [sys.executable, "-m", "baselines", "accept", str(run), "--reason", "a story"]
+    def accept(self, *runs: Path) -> None:
+        """Accepts files of runs and commits the baseline."""
+        command = [sys.executable, "-m", "baselines", "accept", *map(str, runs), "--reason", "a story"]
         done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         git(self.root, "add", "baselines/machines")
@@ -121,6 +121,8 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
     assert ["pr", "create"] in nights.gh.read()["calls"]
     (committed,) = git(tmp_path / "origin.git", "ls-tree", "-r", "--name-only", "baseline-7", "baselines/machines").split()
     assert Path(committed).name.startswith("0001_")
+    (measured,) = (nights.artifacts / "nightly").glob("*Z_*/run.json")
+    nights.accept(*days_before(measured, tmp_path / "days before"))
 
     nights.ended(nights.night(), 0)
     assert kept <= nights.uploaded()
@@ -172,7 +174,7 @@ def test_a_night_on_a_slower_machine(tmp_path: Path, cache_home: Path) -> None:
     for benchmark in content["benchmarks"]:  # as if the machine had been three times as fast that night
         rescale(benchmark, 1 / 3)
     measured.write_text(json.dumps(content))
-    nights.accept(measured)
+    nights.accept(*days_before(measured, tmp_path / "days before"), measured)
 
     green = nights.ended(nights.night(), 0)
     for step, code in (("Measure", 1), ("Confirm", 0), ("Report", 0), ("Judge", 0)):
