@@ -6,6 +6,8 @@ tests/test_backends_compiled.py.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fixtures.asked.presets import PLAIN_BACKENDS
@@ -54,6 +56,12 @@ def test_inductor_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a C++ compiler torch_compile is a skip that names the package."""
     monkeypatch.setenv("PATH", "")
     assert "apt-get install g++" in str(backend_class("torch_compile").unavailable())
+
+
+def test_inductor_and_spaces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It puts the path of its cache into command lines as it is; a compile error would be red every night."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    assert "a cache/bert-cpu-benchmarks/inductor has a space in it" in str(backend_class("torch_compile").unavailable())
 
 
 def test_only_a_backend_is_a_backend() -> None:

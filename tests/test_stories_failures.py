@@ -283,6 +283,20 @@ def test_a_full_disk(suite: Suite, tmp_path: Path) -> None:
     assert 1 <= len(json.loads((rescued / "run.json").read_text())["benchmarks"]) < 7
 
 
+def test_folders_with_spaces(suite: Suite, tmp_path: Path, cache_home: Path) -> None:
+    """Of the cache and of the runs: all that can be is measured, and the one that cannot says why."""
+    cache = tmp_path / "a cache"
+    cache.symlink_to(cache_home)
+    suite.runs = tmp_path / "some runs"
+    backends = "--backends=onnxruntime,openvino,torchscript,torch_compile"
+    named = suite(OUT_OF_THE_BOX, *SHORT, backends, XDG_CACHE_HOME=str(cache))
+    assert named.code == 4
+    assert "--backends torch_compile: inductor's commands do not quote" in named.text
+    ended = suite(OUT_OF_THE_BOX, *SHORT, backends.rpartition(",")[0], XDG_CACHE_HOME=str(cache))
+    assert ended.code == 0, ended.text
+    assert len(ended.benchmarks) == 3
+
+
 def test_a_folder_for_runs_that_cannot_be_made(suite: Suite, tmp_path: Path) -> None:
     """Where no run can be kept, none is begun."""
     suite.runs = tmp_path / "file"
