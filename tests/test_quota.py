@@ -67,7 +67,9 @@ def test_a_throttled_duet_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(verdicts, "verdict_on", lambda key, min_effect: regressed)
     monkeypatch.setattr("fixtures.gate.duet_verdicts.DuetRow", lambda **words: SimpleNamespace(**words))
     verdicts.duets["a b"] = None  # type: ignore[assignment]
-    measured: Any = SimpleNamespace(reference_versions={}, measured=SimpleNamespace(extra_info={"versions": {}}))
+    measured: Any = SimpleNamespace(
+        reference_versions={}, reference_graph={}, measured=SimpleNamespace(extra_info={"versions": {}, "graph": {}})
+    )
     for share, verdict in ((None, "regressed"), (THROTTLED_SHARE_LIMIT, "regressed"), (0.3, "inconclusive")):
         measured.launches = [SimpleNamespace(throttled_share=share), SimpleNamespace(throttled_share=0.0)]
         verdicts.judge("id", "label", measured, key="a b", min_effect=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,18 @@ DUET = ("--benchmark-only", "--preset=quick", "--backends=onnxruntime", "--threa
 FOUR = ("--launches=4", "--most-launches=4")
 
 
+UNFUSED = """def unfused(exported):
+    from onnxruntime.transformers.onnx_model import OnnxModel
+    import onnx
+    model = OnnxModel(onnx.load(exported))
+    model.get_fused_operator_statistics = dict
+    return model
+
+
+"""
+"""An export that finds nothing to fuse."""
+
+
 class Copy:
     """A checkout of its own, with a history."""
 
@@ -226,6 +239,18 @@ def test_a_slower_card_and_a_lost_fusion_are_red(suite: Suite, tmp_path: Path) -
     (duet,) = (each["extra_info"]["duet"] for each in ended.benchmarks.values())
     assert duet["ratio"] > 1.5
     assert duet["reference"]["commit"] == git(copy.root, "rev-parse", "HEAD~1").strip()
+    shutil.rmtree(suite.runs)
+    git(copy.root, "checkout", "--quiet", "HEAD~1", "--", "fixtures/backends/onnxruntime.py")
+    copy.edit(
+        "fixtures/model/onnx_export.py", "            optimised = fused()\n", "            optimised = unfused(exported)\n"
+    )
+    copy.edit("fixtures/model/onnx_export.py", "def _fuse(", UNFUSED + "def _fuse(")
+    copy.commit("a lost fusion")
+    ended = copy(*FOUR, "--reference=HEAD~2", "--sequence-lengths=128", "--batch-sizes=4")
+    (lost,) = ended.benchmarks.values()
+    assert not any(lost["extra_info"]["graph"].values())
+    assert any(lost["extra_info"]["duet"]["reference"]["graph"].values()), "it loads what its own export makes"
+    assert re.search(r"onnxruntime \S+ on both sides, \w+ \d+ -> 0", ended.text)
     shutil.rmtree(suite.runs)
     refused = copy("--reference=no-such-branch")
     assert refused.code == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from baselines.judging.judgement import Judgement, Verdict
 from baselines.judging.launch_pairs import Duet, overall
@@ -23,11 +23,17 @@ class DuetRow:
     judgement: Judgement
     reference_versions: Mapping[str, str]
     versions: Mapping[str, str]
+    reference_graph: Mapping[str, int] = field(default_factory=dict)
+    """Fused and quantised operators by name, of the graph that the reference loaded."""
+    graph: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def change(self) -> str:
-        """From which versions to which."""
-        return versions_text(self.reference_versions, self.versions)
+        """From which versions to which, and which fusions came or went."""
+        names = dict.fromkeys((*self.reference_graph, *self.graph))
+        counts = {name: (self.reference_graph.get(name, 0), self.graph.get(name, 0)) for name in names}
+        fused = [f"{name} {before} -> {after}" for name, (before, after) in counts.items() if before != after]
+        return ", ".join([versions_text(self.reference_versions, self.versions), *fused])
 
     @property
     def numbers(self) -> str:

@@ -95,4 +95,11 @@ def _row(result: Result) -> DuetRow:
         judgement=Judgement.from_dict({**words, "launches": len(pairs)}),
         reference_versions=words["reference"]["versions"],
         versions=result.versions,
+        **graphs_of(words),
     )
+
+
+def graphs_of(words: Mapping[str, Any]) -> dict[str, Any]:
+    """The graphs of both sides; nothing of a file that does not say."""
+    reference, measured = words["reference"].get("graph"), words.get("graph")
+    return {"reference_graph": reference, "graph": measured} if reference is not None and measured is not None else {}
