@@ -1,4 +1,4 @@
-"""What stored numbers are worth: how far unchanged runs lie apart by the time between them.
+"""What stored numbers are worth: how far unchanged runs lie apart, and what two sharper rules would make of them.
 
 Usage: `python -m studies.stored_numbers`, which measures nothing and prints Markdown from the runs of the study of the
 reference kernel, studies/data/reference_kernel.jsonl. docs/verdicts.md has its tables; a test compares them.
@@ -10,19 +10,31 @@ import datetime as dt
 import itertools
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, Final
 
+from baselines.comparing.reference_kernel import proof_of
+from baselines.judging.history import History
+from baselines.judging.judgement import Verdict
+from baselines.judging.policy import Policy
+from baselines.judging.stored import judge_run
+from baselines.judging.suite import suite_shift
 from studies.loop import grouped, records_in, table
-from studies.reference_kernel import of_one_kind
+from studies.reference_kernel import baselines_of, of_one_kind
 
 DATA: Final = Path(__file__).parent / "data" / "reference_kernel.jsonl"
 GAPS: Final = (15, 30, 60, 240)
 """Minutes, the upper ends of the columns of the table."""
 
+RULES: Final = ("as it was", "night's factor where proven", "night's factor always", "the machine's reds")
+MACHINE: Final = RULES[3]
+
 Record = Mapping[str, Any]
+Data = tuple[dict[str, tuple[float, ...]], dict[str, History]]
+"""What was measured and what accepted runs say, as the judge takes them."""
 
 
 def groups(records: Iterable[Record]) -> dict[tuple[str, int, str], list[Record]]:
@@ -39,7 +51,12 @@ def named(machine: str, model: str, runs: Sequence[Record]) -> str:
 def values_of(run: Record) -> dict[str, float]:
     """Log medians of the benchmarks of a run in which nothing was changed."""
     changed = run["extra_work"]
-    return {one["fullname"]: math.log(one["stats"]["median"]) for one in run["benchmarks"] if one["fullname"] not in changed}
+    return {name: value for name, value in logs_of(run).items() if name not in changed}
+
+
+def logs_of(run: Record) -> dict[str, float]:
+    """Log medians of all benchmarks of a run."""
+    return {one["fullname"]: math.log(one["stats"]["median"]) for one in run["benchmarks"]}
 
 
 def apart(runs: Sequence[Record]) -> Iterator[tuple[float, float]]:
@@ -66,9 +83,82 @@ def by_time(records: Iterable[Record]) -> Iterator[str]:
     yield from table(" | ".join(["unchanged benchmarks of", *columns]), rows)
 
 
+def backend_of(fullname: str) -> str:
+    """Of a benchmark."""
+    return fullname.partition("[")[2].partition("-")[0]
+
+
+def factors(names: Sequence[str], values: Sequence[Mapping[str, float]], accepted: int) -> list[float] | None:
+    """Of each run the median of how far these benchmarks are from their means over the accepted runs, which come first.
+
+    None where a run has none of them.
+    """
+    centres = {name: fmean(run[name] for run in values[:accepted]) for name in names}
+    if any(not names or not run.keys() & centres.keys() for run in values):
+        return None
+    return [median(run[name] - centres[name] for name in names if name in run) for run in values]
+
+
+def without_factor(
+    accepted: Sequence[Mapping[str, float]], now: Mapping[str, float], changed: Collection[str], rule: str
+) -> Data:
+    """Log values as one of RULES has them: as they are, or with the median of the other backends' benchmarks taken off.
+
+    In the run that is judged, benchmarks that were slowed on purpose do not count as others: a release slows one backend.
+    """
+    names = [name for name in now if all(name in run for run in accepted)]
+    values = [*accepted, {name: now[name] for name in names if name not in changed}]
+    measured, runs = dict(now), {name: [run[name] for run in accepted] for name in names}
+    for backend in sorted({backend_of(name) for name in names}) if rule in RULES[1:3] else ():
+        own = [name for name in names if backend_of(name) == backend]
+        found = factors([name for name in names if name not in own], values, len(accepted))
+        if found is None:
+            continue
+        alone = [runs[name] for name in own]
+        beside = [[value - off for value, off in zip(one, found, strict=False)] for one in alone]
+        if rule == RULES[2] or proof_of(backend, "", alone, beside).proven:
+            runs |= dict(zip(own, beside, strict=True))
+            measured |= {name: now[name] - found[-1] for name in own}
+    histories = {name: History(runs=tuple((value,) for value in one)) for name, one in runs.items()}
+    return {name: (measured[name],) for name in names}, histories
+
+
+def replayed(runs: Sequence[Record]) -> Iterator[tuple[float, str, Verdict]]:
+    """Extra work, rule and verdict of every benchmark of the runs that have enough clean ones before them."""
+    for number, before in baselines_of(runs):
+        accepted = [logs_of(runs[place]) for place in before]
+        changed = runs[number]["extra_work"]
+        for rule in RULES:
+            measured, histories = without_factor(accepted, logs_of(runs[number]), changed, rule)
+            for name, said in judge_run(measured, histories, Policy(), expected={}).items():
+                verdict = said.verdict
+                if rule == MACHINE and verdict is Verdict.REGRESSED:
+                    others = {one: value for one, value in measured.items() if backend_of(one) != backend_of(name)}
+                    whole, beside = (suite_shift(some, histories, Policy()) for some in (measured, others))
+                    if whole.verdict is beside.verdict is Verdict.REGRESSED:
+                        verdict = Verdict.INCONCLUSIVE
+                yield changed.get(name, 0.0), rule, verdict
+
+
+def sharper(records: Iterable[Record]) -> Iterator[str]:
+    """The table of what each rule makes of the runs on record, as if they were of different days."""
+    rows = []
+    for (machine, _, model), runs in groups(records).items():
+        said = list(replayed(runs))
+        for rule in RULES:
+            cells = []
+            for slowed in (False, True):
+                group = [verdict for share, by, verdict in said if by == rule and bool(share) == slowed]
+                counts = Counter(group)
+                cells += [f"{counts[Verdict.REGRESSED]} of {len(group)}", counts[Verdict.PASSED]]
+            rows.append((f"{machine.split('-')[0]}, {model}", rule, *cells))
+    yield from table("benchmarks of | rule | unchanged, called slower | passed | slower by 5 or 10 %, found | passed", rows)
+
+
 def main() -> int:
     """Prints the tables."""
-    print("\n".join(by_time(records_in(DATA))))
+    records = records_in(DATA)
+    print("\n".join([*by_time(records), "", *sharper(records)]))
     return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.process.environment import REPOSITORY
 from studies.reference_kernel import record_of
-from studies.stored_numbers import apart, main
+from studies.stored_numbers import RULES, apart, main, without_factor
 from tests.test_study_reference_kernel import content
 
 
@@ -37,3 +37,23 @@ def test_how_far_runs_lie_apart() -> None:
     assert set(found) == {10, 40, 50}
     assert found[10] == pytest.approx(0.1**2 / 2 / 2, rel=1e-3)
     assert found[50] == pytest.approx(0.2**2 / 2, rel=1e-3)
+
+
+def test_the_factor_of_a_night() -> None:
+    """Runs of a machine of changing mood: the mood is taken off where it is proven, or always; one slow backend is found."""
+    moods = [0.0, 0.1, -0.1, 0.15, -0.05, 0.12]
+    accepted = [{f"x[{backend}-{size}]": mood + 0.001 * size for backend in "ab" for size in range(3)} for mood in moods]
+    accepted[0]["x[a-0]"] += 0.002
+    now = {name: value + 0.3 for name, value in accepted[0].items()}
+    for rule in RULES[:3]:
+        measured, histories = without_factor(accepted, now, (), rule)
+        spread = max(max(run[0] for run in one.runs) - min(run[0] for run in one.runs) for one in histories.values())
+        assert (spread < 0.01) == (rule != RULES[0])
+        centre = sum(run[0] for run in histories["x[b-1]"].runs) / len(moods)
+        assert measured["x[b-1]"][0] - centre == pytest.approx(0.263 if rule == RULES[0] else 0.0, abs=0.01)
+    slowed = {name: value + 0.2 * ("[a" in name) for name, value in accepted[0].items()}
+    measured, histories = without_factor(accepted, slowed, ["x[a-0]", "x[a-1]", "x[a-2]"], RULES[2])
+    assert measured["x[b-1]"] == (slowed["x[b-1]"],), "there is no other benchmark to tell the mood by"
+    unmoved = [{**run, "x[b-0]": 0.0, "x[b-1]": 0.0, "x[b-2]": 0.0} for run in accepted]
+    measured, histories = without_factor(unmoved, now, (), RULES[1])
+    assert histories["x[a-1]"].runs[1] == (unmoved[1]["x[a-1]"],), "no proof, no factor"
