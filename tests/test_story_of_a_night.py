@@ -34,7 +34,7 @@ class Nights(Checkout):
         git(self.root, "remote", "add", "origin", str(folder / "origin.git"))
         self.environment |= {
             "PATH": f"{self.gh.folder}:{sys.prefix}/bin:/usr/bin:/bin",
-            "PYTEST_ADDOPTS": f"{SELECTION} --benchmark-max-time=0.4 -p no:cacheprovider",
+            "PYTEST_ADDOPTS": f"{SELECTION} --budget=none --benchmark-max-time=0.4 -p no:cacheprovider",
         }
 
     def job(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:

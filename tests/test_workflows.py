@@ -128,6 +128,29 @@ def test_caches_follow_the_constraints() -> None:
     assert (REPOSITORY / python["with"]["cache-dependency-path"]).is_file()
 
 
+def test_recipes_of_many_machines() -> None:
+    """The matrix of docs/many-machines.md fits the job, and the Job of Kubernetes measures as many parts as it has pods."""
+    page = (REPOSITORY / "docs" / "many-machines.md").read_text()
+    github, kubernetes = (
+        yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    )
+    strategy = JOBS["nightly", "measure"]["strategy"]
+    assert github["strategy"] == {**strategy, "matrix": {"part": [1, 2, 3], "of": [3]}}
+    assert github["strategy"]["matrix"].keys() == strategy["matrix"].keys()
+    spec = kubernetes["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["command"] == ["sh", "-c"]
+    (script,) = container["args"]
+    typed = script.replace("exec python", "printf '%s ' python")
+    environment = {"JOB_COMPLETION_INDEX": "2"}
+    said = subprocess.run(["sh", "-c", typed], env=environment, capture_output=True, text=True, check=True).stdout
+    assert " --shard 3/3 --runs /runs/parts " in said
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+    mounted, volumes = container["volumeMounts"], spec["template"]["spec"]["volumes"]
+    assert [one["name"] for one in mounted] == [one["name"] for one in volumes]
+
+
 class Steps:
     """A repository with .ci/steps.py and one workflow."""
 
