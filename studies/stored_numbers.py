@@ -1,4 +1,4 @@
-"""What stored numbers are worth: how far unchanged runs lie apart, and what two sharper rules would make of them.
+"""What stored numbers are worth: how far unchanged runs lie apart, and what sharper rules make of them.
 
 Usage: `python -m studies.stored_numbers`, which measures nothing and prints Markdown from the runs of the study of the
 reference kernel, studies/data/reference_kernel.jsonl. docs/verdicts.md has its tables; a test compares them.
@@ -21,7 +21,7 @@ from baselines.judging.history import History
 from baselines.judging.judgement import Verdict
 from baselines.judging.policy import Policy
 from baselines.judging.stored import judge_run
-from baselines.judging.suite import suite_shift
+from baselines.judging.suite import backend_shifts, suite_shift
 from studies.loop import grouped, records_in, table
 from studies.reference_kernel import baselines_of, of_one_kind
 
@@ -31,6 +31,8 @@ GAPS: Final = (15, 30, 60, 240)
 
 RULES: Final = ("as it was", "night's factor where proven", "night's factor always", "the machine's reds")
 MACHINE: Final = RULES[3]
+SLOWER: Final = (0.08, 0.15, 0.25)
+"""What is added to all benchmarks of a backend."""
 
 Record = Mapping[str, Any]
 Data = tuple[dict[str, tuple[float, ...]], dict[str, History]]
@@ -155,10 +157,41 @@ def sharper(records: Iterable[Record]) -> Iterator[str]:
     yield from table("benchmarks of | rule | unchanged, called slower | passed | slower by 5 or 10 %, found | passed", rows)
 
 
+def of_a_backend(runs: Sequence[Record]) -> Iterator[tuple[float, bool, bool]]:
+    """What all benchmarks of a backend were made slower by, whether any of them is red, and whether the backend is.
+
+    Each backend of each run in turn, in what was not slowed on purpose already.
+    """
+    for number, before in baselines_of(runs):
+        accepted, now = [logs_of(runs[place]) for place in before], values_of(runs[number])
+        names = [name for name in now if all(name in run for run in accepted)]
+        histories = {name: History(runs=tuple((run[name],) for run in accepted)) for name in names}
+        backends = {name: backend_of(name) for name in names}
+        as_it_was = {name: (now[name],) for name in names}
+        for backend in backend_shifts(as_it_was, histories, Policy(), backends):
+            for share in (0.0, *SLOWER):
+                slowed = {name: (now[name] + (backends[name] == backend) * math.log1p(share),) for name in names}
+                said = judge_run(slowed, histories, Policy(), expected={})
+                single = any(said[name].verdict is Verdict.REGRESSED for name in names if backends[name] == backend)
+                whole = backend_shifts(slowed, histories, Policy(), backends)[backend]
+                yield share, single, whole.verdict is Verdict.REGRESSED
+
+
+def as_a_whole(records: Iterable[Record]) -> Iterator[str]:
+    """The table of backends that became slower in all their benchmarks."""
+    rows = []
+    for (machine, _, model), runs in groups(records).items():
+        for share, group in grouped(of_a_backend(runs), lambda one: one[0]).items():
+            extra = f"{share:.0%}" if share else "none"
+            found = (sum(one[place] for one in group) for place in (1, 2))
+            rows.append((f"{machine.split('-')[0]}, {model}", extra, len(group), *found))
+    yield from table("backends of | all slower by | backends | any of its benchmarks red | the backend red", rows)
+
+
 def main() -> int:
     """Prints the tables."""
     records = records_in(DATA)
-    print("\n".join([*by_time(records), "", *sharper(records)]))
+    print("\n".join([*by_time(records), "", *sharper(records), "", *as_a_whole(records)]))
     return 0
 
 

@@ -113,7 +113,7 @@ def test_verdicts_for_other_programs(tmp_path: Path) -> None:
     view = view_of_runs(tmp_path, [benchmark(ONE, 0.01)], [[benchmark(ONE, 0.01)]])
     content = json.loads(verdicts_json(view), parse_constant=pytest.fail)
     assert list(content) == [
-        *("schema", "run", "baseline", "differences", "notices", "counts", "suite_shift", "exit_code"),
+        *("schema", "run", "baseline", "differences", "notices", "counts", "suite_shift", "backend_shifts", "exit_code"),
         *("claims", "judgements"),
     ]
     assert (content["schema"], content["exit_code"], content["suite_shift"]["verdict"]) == (1, 0, None)

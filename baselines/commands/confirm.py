@@ -11,8 +11,8 @@ from baselines.commands import take_run, take_store
 from baselines.comparing.comparison import compare
 from baselines.comparing.confirmation_file import Finding, write_findings
 from baselines.confirming import duet_run
-from baselines.confirming.findings import finding_of_the_suite, findings_of
-from baselines.confirming.suspects import reasons_beside, suspects_of, witnesses_of
+from baselines.confirming.findings import finding_of_a_backend, finding_of_the_suite, findings_of
+from baselines.confirming.suspects import backend_of_suspect, reasons_beside, suspects_of, witnesses_of
 from baselines.judging.judgement import Verdict
 
 HELP = "measure what regressed side by side with the accepted run's code and packages: 0 all cleared, 1 something red"
@@ -61,7 +61,7 @@ def confirm(
     red = comparison.run
     suspects, shifted = suspects_of(comparison), comparison.shift.verdict is Verdict.REGRESSED
     beside = reasons_beside(comparison, set(suspects))
-    asked = {**suspects, **(witnesses_of(comparison, suspects) if shifted else {})}
+    asked = {**suspects, **witnesses_of(comparison, suspects)}
     if red.exit_status not in (0, 1) or (red.exit_status == 1 and not asked and not beside):
         beside = [*beside, f"pytest ended with exit code {red.exit_status}, and no benchmark says why"]
     if not asked and not beside:
@@ -72,6 +72,9 @@ def confirm(
         findings = findings_of(asked, duet, red, checkout)
         if shifted:
             findings.append(finding_of_the_suite(findings))
+        for backend in comparison.slower_backends:
+            own = [one for one in findings if one.fullname in asked and backend_of_suspect(asked[one.fullname]) == backend]
+            findings.append(finding_of_a_backend(backend, own))
         write_findings(red, findings)
     withheld = {name for name, suspect in suspects.items() if suspect.judgement.withheld}
     open_still = {one.fullname for one in findings if one.fullname in withheld and not one.slower}

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparing.confirmation_file import SUITE, after_finding, read_findings
+from baselines.comparing.confirmation_file import SUITE, after_finding, as_a_whole, read_findings
 from baselines.comparing.differences import another_machine, identity_differences, package_differences
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.machines import policy_of
-from baselines.comparing.reference_kernel import backend_of, comparable, told
+from baselines.comparing.reference_kernel import backend_of, comparable, told, whose
 from baselines.files.checkout import code_changed
 from baselines.files.past import Past, pasts
 from baselines.files.reading_runs import read_run, read_with_content
@@ -25,7 +25,7 @@ from baselines.files.store import accepted_runs
 from baselines.judging.judgement import Judgement, SuiteShift, Verdict
 from baselines.judging.sittings import INSTEAD
 from baselines.judging.stored import judge_run
-from baselines.judging.suite import suite_shift
+from baselines.judging.suite import backend_shifts, suite_shift
 from baselines.judging.wording import percent, shown
 
 WORST_FIRST: Final = (
@@ -55,6 +55,8 @@ class Comparison:
     records: Mapping[str, Mapping[str, Any]]
     """By key, the run's benchmarks as they are in its file: more than is judged."""
     shift: SuiteShift
+    backends: Mapping[str, SuiteShift]
+    """By backend that could be compared with the others, whether it became slower as a whole."""
     elsewhere: str | None = None
     """In what the machine of all the named runs differs; then nothing is judged."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -63,11 +65,16 @@ class Comparison:
     def exit_code(self, *, strict: bool) -> int:
         """0: nothing regressed and something was judged; 1: regressed or missing; 2: nothing to compare, or `strict`."""
         verdicts = {judgement.verdict for _, judgement in self.judgements.values()}
-        if verdicts & FAILING or self.shift.verdict is Verdict.REGRESSED:
+        if verdicts & FAILING or self.shift.verdict is Verdict.REGRESSED or self.slower_backends:
             return 1
         if not verdicts & JUDGED or (strict and Verdict.INCONCLUSIVE in verdicts):
             return 2
         return 0
+
+    @property
+    def slower_backends(self) -> list[str]:
+        """The backends that became slower as a whole."""
+        return [name for name, shift in self.backends.items() if shift.verdict is Verdict.REGRESSED]
 
 
 def order(pair: tuple[Result, Judgement]) -> tuple[int, float, str]:
@@ -132,10 +139,14 @@ def compare(
         judgements[key] = after_finding(own, found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     shift = after_finding(shift, found.get(SUITE))
+    backends = {
+        name: after_finding(one, found.get(as_a_whole(name)))
+        for name, one in backend_shifts(measured, histories, policy, whose(past)).items()
+    }
     elsewhere = others.get(runs[-1].path) if runs else None
     if elsewhere is not None:
         judgements = {key: _of_two_machines(one, elsewhere) for key, one in judgements.items() if key in judged.by_key}
-        shift = SuiteShift(verdict=None, reason="not judged: the baseline is another machine's")
+        shift, backends = SuiteShift(verdict=None, reason="not judged: the baseline is another machine's"), {}
     return Comparison(
         run=judged,
         baseline=tuple(runs),
@@ -143,6 +154,7 @@ def compare(
         judgements={key: (known[key], judgement) for key, judgement in judgements.items()},
         records=dict(zip(judged.by_key, content["benchmarks"], strict=True)),
         shift=shift,
+        backends=backends,
         elsewhere=elsewhere,
         left_out={} if elsewhere else {shown(path): why for path, why in others.items()},
     )

@@ -33,6 +33,11 @@ class Finding:
     """The duet itself calls it regressed."""
 
 
+def as_a_whole(backend: str) -> str:
+    """In place of a node id, for a backend that became slower beside the others."""
+    return f"{backend} as a whole"
+
+
 def write_findings(run: Run, findings: Sequence[Finding]) -> Path:
     """Writes what was found beside the run, for `compare` and the report."""
     content = {

@@ -103,6 +103,11 @@ def backend_of(past: Past) -> str:
     return str(past.recent[-1].configuration.get("backend"))
 
 
+def whose(past: Mapping[str, Past]) -> dict[str, str]:
+    """The backend of every benchmark, by key."""
+    return {key: backend_of(one) for key, one in past.items()}
+
+
 def proof_of(backend: str, part: str, alone: Sequence[Sequence[float]], ratio: Sequence[Sequence[float]]) -> Proof:
     """What accepted runs say of one part of the kernel beside a backend's benchmarks.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.comparing.confirmation_file import SUITE, Finding
+from baselines.comparing.confirmation_file import SUITE, Finding, as_a_whole
 from baselines.confirming.suspects import Suspect
 from baselines.files.checkout import code_changed
 from baselines.files.run import Run
@@ -68,6 +68,15 @@ def finding_of_the_suite(findings: Sequence[Finding]) -> Finding:
         return Finding(fullname=SUITE, cleared=False, reason=f"not cleared with it: {', '.join(red) or 'nothing measured'}")
     reason = f"{counted(len(findings), 'benchmark')} in a duet, of every backend, all cleared: the machine changed"
     return Finding(fullname=SUITE, cleared=True, reason=reason)
+
+
+def finding_of_a_backend(backend: str, findings: Sequence[Finding]) -> Finding:
+    """What a backend's own benchmarks in a duet say of it when it became slower as a whole."""
+    name, red = as_a_whole(backend), [one.fullname.rpartition("::")[2] for one in findings if not one.cleared]
+    if red or not findings:
+        return Finding(fullname=name, cleared=False, reason=f"not cleared with it: {', '.join(red) or 'nothing measured'}")
+    reason = f"{counted(len(findings), 'benchmark')} of it in a duet, all cleared: the machine changed"
+    return Finding(fullname=name, cleared=True, reason=reason)
 
 
 def _numbers(said: Mapping[str, Any]) -> str:

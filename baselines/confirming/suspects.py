@@ -38,8 +38,16 @@ def suspect_of(comparison: Comparison, key: str, judgement: Judgement) -> Suspec
     return Suspect(judgement=judgement, run=past.runs[-1], result=past.recent[-1])
 
 
+def backend_of_suspect(suspect: Suspect) -> str:
+    """Whose benchmark it is."""
+    return str(suspect.result.configuration.get("backend"))
+
+
 def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict[str, Suspect]:
-    """For a suite that is slower as a whole: of each backend without a suspect the quickest benchmark, for its packages."""
+    """For what is slower as a whole: of each backend without a suspect the quickest benchmark, for its packages.
+
+    Of every backend where it is the suite, else of those that are slower beside the others.
+    """
     known = {
         key: result
         for key, (result, judgement) in comparison.judgements.items()
@@ -49,7 +57,8 @@ def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict
     quickest: dict[str, str] = {}
     for key, result in sorted(known.items(), key=lambda pair: pair[1].median_s):
         backend = str(result.configuration.get("backend"))
-        if backend not in spoken_for:
+        asked = comparison.shift.verdict is Verdict.REGRESSED or backend in comparison.slower_backends
+        if asked and backend not in spoken_for:
             quickest.setdefault(backend, key)
     return {known[key].fullname: suspect_of(comparison, key, comparison.judgements[key][1]) for key in quickest.values()}
 

@@ -11,7 +11,7 @@ class Policy:
     """Of the rule for accepted runs; docs/verdicts.md says where each comes from."""
 
     level: float = 0.01
-    """Chance that a run in which nothing became slower has any benchmark regressed."""
+    """Chance that a run in which nothing became slower is red, for a benchmark, a backend, or the suite as a whole."""
     min_effect: float = 0.03
     """A slowdown up to this is none; `@pytest.mark.regression(min_effect=...)` sets it per benchmark."""
     screen_level: float = 0.10
@@ -34,17 +34,21 @@ class Policy:
     """Between machines that measured parts of one run, as their bridges show it: no spread between runs is below this."""
     power: float = 0.90
     """Chance with which the smallest visible slowdown would have been seen."""
-    suite_level: float = 0.005
-    """Chance that the suite as a whole is called slower when it is not; a test of its own beside `level`."""
+    suite_level: float = 0.0025
+    """Of `level`, the chance that the suite as a whole is called slower when it is not."""
+    backend_level: float = 0.0025
+    """Of `level`, the chance that any backend as a whole is called slower than the others when none is."""
     suite_min_effect: float = 0.01
     """A slowdown of the typical benchmark up to this is none."""
     suite_runs: int = 3
     """Accepted runs from which the suite's own spread between runs can be told."""
 
     def __post_init__(self) -> None:
-        for name in ("level", "screen_level", "pass_level", "suite_level"):
+        for name in ("level", "screen_level", "pass_level", "suite_level", "backend_level"):
             if not 0 < getattr(self, name) < 0.5:
                 raise ValueError(f"{name} is {getattr(self, name)}: not between 0 and 0.5")
+        if self.suite_level + self.backend_level >= self.level:
+            raise ValueError(f"level is {self.level}: nothing of it is left for benchmarks")
         if not 0.5 <= self.power < 1:
             raise ValueError(f"power is {self.power}: not from 0.5 to below 1")
         for name in ("min_effect", "largest_allowance", "creep_limit", "suite_min_effect"):
@@ -56,6 +60,11 @@ class Policy:
             raise ValueError(f"machine_sd is {self.machine_sd}: not a number of 0 or more")
         if self.enough_runs < 1 or self.least_days < 1 or self.suite_runs < 2:
             raise ValueError("enough_runs and least_days must be at least 1, suite_runs at least 2")
+
+    @property
+    def benchmark_level(self) -> float:
+        """Of `level`, what the benchmarks share: the rest."""
+        return self.level - self.suite_level - self.backend_level
 
 
 def check_effect(name: str, effect: float) -> None:

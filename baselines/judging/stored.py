@@ -59,7 +59,7 @@ def judge_run(
     min_effects: Mapping[str, float] | None = None,
     incomparable: Mapping[str, str] | None = None,
 ) -> dict[str, Judgement]:
-    """Judges a whole run of which no more launches can be had: red by Holm at `level` over the benchmarks compared.
+    """Judges a whole run of which no more launches can be had: red by Holm at `benchmark_level` over those compared.
 
     Args:
         measured: log values per benchmark, one per launch.
@@ -83,7 +83,7 @@ def judge_run(
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
     adjusted = holm({name: case.p_value for name, case in cases.items()})
-    red = {name for name, p_value in adjusted.items() if p_value <= policy.level}
+    red = {name for name, p_value in adjusted.items() if p_value <= policy.benchmark_level}
     judgements = {}
     for name, launches in measured.items():
         if name in incomparable:
@@ -157,12 +157,12 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
     if comparisons < 1:
         raise ValueError(f"{comparisons} comparisons")
     base, anchor = case.baseline, case.anchor
-    red = evidence is not Evidence.SCREEN and case.p_value * factor <= policy.level
-    over_baseline = base.p_above(case.margin) * case.tests * factor <= policy.level
+    red = evidence is not Evidence.SCREEN and case.p_value * factor <= policy.benchmark_level
+    over_baseline = base.p_above(case.margin) * case.tests * factor <= policy.benchmark_level
     # Enough to keep it from passing; red asks for more.
     crept = anchor is not None and anchor.estimate > case.creep and anchor.p_above(0.0) <= policy.screen_level
     passes = base.upper_bound(policy.pass_level) < case.allowance
-    faster = base.p_below(-case.margin) * comparisons <= policy.level
+    faster = base.p_below(-case.margin) * comparisons <= policy.benchmark_level
     seems_slower = base.p_above(0.0) <= policy.screen_level or base.estimate > case.allowance
 
     against, withheld = Against.BASELINE, red and case.one_sitting is not None
@@ -180,7 +180,7 @@ def _judged(case: _Case, policy: Policy, *, evidence: Evidence, comparisons: int
 
     shown = anchor if against is Against.ANCHOR and anchor is not None else base
     margin = case.creep if against is Against.ANCHOR else case.margin
-    limit = margin + shown.reach(policy.level / (factor * case.tests))
+    limit = margin + shown.reach(policy.benchmark_level / (factor * case.tests))
     judgement = Judgement(
         verdict=verdict,
         reason="",

@@ -1,10 +1,10 @@
-"""The rule for the suite as a whole: whether it became slower, a little everywhere."""
+"""The rule for many benchmarks at once: whether the suite became slower as a whole, or a backend beside the others."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean, median, stdev
 
 from baselines.judging.difference import Difference, ratio_of, share_of
@@ -27,12 +27,10 @@ def suite_shift(measured: Mapping[str, tuple[float, ...]], histories: Mapping[st
     Raises:
         ValueError: a value is NaN or infinite, or a benchmark has no launch.
     """
-    groups = Counter(_which_runs(histories[name]) for name in measured if name in histories and histories[name].runs)
-    if not groups:
+    names = _common(measured, histories)
+    if not names:
         return SuiteShift(verdict=None, reason="no benchmark has an accepted run")
-    common = max(groups, key=lambda ids: (groups[ids], len(ids)))
-    names = [name for name in measured if name in histories and _which_runs(histories[name]) == common]
-    count = len(common)
+    count = len(histories[names[0]].runs)
     if count < policy.suite_runs or len(names) < 2:
         return SuiteShift(
             verdict=None,
@@ -41,32 +39,101 @@ def suite_shift(measured: Mapping[str, tuple[float, ...]], histories: Mapping[st
             runs=count,
             benchmarks=len(names),
         )
-    values = {name: [run_value(run) for run in histories[name].runs] for name in names}
-    centres = {name: fmean(runs) for name, runs in values.items()}
-    accepted = [median(values[name][number] - centres[name] for name in names) for number in range(count)]
-    now = median(run_value(checked_launches(measured[name], what=name)) - centres[name] for name in names)
+    away = _away(names, measured, histories)
+    return _judged(
+        [median(run) for run in away],
+        policy,
+        what=f"the typical of {len(names)} benchmarks",
+        whom="the whole suite",
+        level=policy.suite_level,
+        near=one_sitting(histories[names[0]].moments, policy),
+        benchmarks=len(names),
+    )
+
+
+def backend_shifts(
+    measured: Mapping[str, tuple[float, ...]], histories: Mapping[str, History], policy: Policy, backends: Mapping[str, str]
+) -> dict[str, SuiteShift]:
+    """Whether the typical benchmark of a backend became slower than that of all others, by backend.
+
+    Per run, the median over the backend's benchmarks of the difference from their own means, less the same of the others':
+    what a session does to all backends is in neither. Student, as for the suite; the backends share `backend_level`. A
+    backend is left out where it or the others have fewer than two benchmarks with the same `suite_runs` accepted runs.
+
+    Args:
+        measured: log values per benchmark, one per launch.
+        histories: of the same benchmarks, and of others.
+        policy: the constants.
+        backends: whose benchmark each is.
+    """
+    names = _common(measured, histories)
+    groups = {backend: [name for name in names if backends[name] == backend] for backend in sorted(set(backends.values()))}
+    tested = {backend: own for backend, own in groups.items() if len(own) >= 2 and len(names) - len(own) >= 2}
+    if not tested or len(histories[names[0]].runs) < policy.suite_runs:
+        return {}
+    found = {}
+    for backend, own in tested.items():
+        others = [name for name in names if name not in own]
+        away, beside = (_away(some, measured, histories) for some in (own, others))
+        found[backend] = _judged(
+            [median(one) - median(other) for one, other in zip(away, beside, strict=True)],
+            policy,
+            what=f"{backend} beside the other backends, the typical of its {len(own)} benchmarks",
+            whom="this backend",
+            level=policy.backend_level / len(tested),
+            near=one_sitting(histories[names[0]].moments, policy),
+            benchmarks=len(own),
+        )
+    return found
+
+
+def _common(measured: Mapping[str, object], histories: Mapping[str, History]) -> list[str]:
+    """The measured benchmarks that have the same accepted runs, and where these differ the largest such group."""
+    groups = Counter(_which_runs(histories[name]) for name in measured if name in histories and histories[name].runs)
+    if not groups:
+        return []
+    common = max(groups, key=lambda ids: (groups[ids], len(ids)))
+    return [name for name in measured if name in histories and _which_runs(histories[name]) == common]
+
+
+def _away(
+    names: Sequence[str], measured: Mapping[str, tuple[float, ...]], histories: Mapping[str, History]
+) -> list[list[float]]:
+    """Per run, the measured one last, how far each benchmark is from its own mean over the accepted runs."""
+    values = [
+        [*map(run_value, histories[name].runs), run_value(checked_launches(measured[name], what=name))] for name in names
+    ]
+    centres = [fmean(runs[:-1]) for runs in values]
+    return [[runs[place] - centre for runs, centre in zip(values, centres, strict=True)] for place in range(len(values[0]))]
+
+
+def _judged(
+    typical: Sequence[float], policy: Policy, *, what: str, whom: str, level: float, near: str | None, benchmarks: int
+) -> SuiteShift:
+    """The verdict on a number per run, the measured one last, of which more is slower."""
+    *accepted, now = typical
+    count = len(accepted)
     difference = Difference(
         estimate=now - fmean(accepted),
         standard_error=max(stdev(accepted), policy.smallest_run_sd, policy.machine_sd) * math.sqrt(1 + 1 / count),
         degrees_of_freedom=count - 1,
     )
     margin = math.log1p(policy.suite_min_effect)
-    slower = difference.p_above(margin)
-    limit = margin + difference.reach(policy.suite_level)
+    slower, faster = difference.p_above(margin), difference.p_below(-margin)
+    limit = margin + difference.reach(level)
     change = f"{percent(difference.ratio)} ({interval_text(difference.interval(policy.pass_level))})"
-    said = f"the typical of {len(names)} benchmarks {change} against {count} accepted runs"
+    said = f"{what} {change} against {count} accepted runs"
     verdict = Verdict.INCONCLUSIVE
-    close = one_sitting(histories[names[0]].moments, policy)
-    if close is not None and min(slower, difference.p_below(-margin)) <= policy.suite_level:
-        reason = f"{said}: more than these runs differ by, but {close}"
-    elif slower <= policy.suite_level:
+    if near is not None and min(slower, faster) <= level:
+        reason = f"{said}: more than these runs differ by, but {near}"
+    elif slower <= level:
         verdict = Verdict.REGRESSED
-        reason = f"{said}: beyond {percent(ratio_of(limit))}, more than the suite's own spread between runs explains"
-    elif difference.p_below(-margin) <= policy.suite_level:
+        reason = f"{said}: beyond {percent(ratio_of(limit))}, more than its own spread between runs explains"
+    elif faster <= level:
         verdict = Verdict.IMPROVED
-        reason = f"{said}: more than the suite's own spread between runs explains"
+        reason = f"{said}: more than its own spread between runs explains"
     else:
-        reason = f"{said}: no shift of the whole suite shown"
+        reason = f"{said}: no shift of {whom} shown"
     return SuiteShift(
         verdict=verdict,
         reason=reason,
@@ -76,7 +143,7 @@ def suite_shift(measured: Mapping[str, tuple[float, ...]], histories: Mapping[st
         p_value=slower,
         degrees_of_freedom=difference.degrees_of_freedom,
         runs=count,
-        benchmarks=len(names),
+        benchmarks=benchmarks,
     )
 
 

@@ -93,6 +93,8 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
         yield "not measured: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     if shift.verdict is Verdict.REGRESSED and shift.ratio is not None:
         yield f"the suite as a whole is slower: {percent(shift.ratio)}"
+    for name in comparison.slower_backends:
+        yield f"a backend as a whole is slower: {comparison.backends[name].reason}"
 
 
 def merged_notices(run: Run) -> Iterable[str]:

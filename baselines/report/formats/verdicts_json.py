@@ -37,6 +37,7 @@ def document(view: View) -> dict[str, Any]:
         "notices": list(view.notices),
         "counts": counts,
         "suite_shift": asdict(view.comparison.shift),
+        "backend_shifts": {name: asdict(shift) for name, shift in view.comparison.backends.items()},
         "exit_code": view.exit_code,
         "claims": [{"name": claim.name, "answer": claim.answer.value, "why": claim.why} for claim in view.claims],
         "judgements": [_judgement(row) for row in view.rows],
