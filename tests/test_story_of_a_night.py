@@ -133,7 +133,7 @@ def test_nights(tmp_path: Path, cache_home: Path) -> None:
     red = nights.ended(nights.night(), 1)
     for step, code in (("Measure", 1), ("Confirm", 1), ("Report", 0), ("Judge", 1)):
         assert f"--- {step}: exit {code}" in red
-    assert "the packages are not it" in red
+    assert "the packages are not the cause" in red
     assert "but the code changed since" in red
     assert kept <= nights.uploaded()
     assert "## 1 regressed, 1 " in (nights.artifacts / "summary.md").read_text()
