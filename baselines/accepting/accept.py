@@ -18,7 +18,6 @@ from baselines.files.result import slowdown
 from baselines.files.run import Run
 from baselines.files.run_folder import run_path
 from baselines.files.store import StoreChange, accepted_runs, add, locked
-from baselines.judging.policy import Policy
 from baselines.judging.spread import spreads_of
 from baselines.judging.stored import judge_run
 from baselines.judging.wording import percent, shown
@@ -179,7 +178,7 @@ def what_is_near(places: Collection[tuple[str, str]], machines: Path) -> list[st
     found = []
     for place in sorted(places):
         runs = accepted_runs(*place, machines=machines)
-        spreads = spreads_of({key: past.history() for key, past in pasts(runs).items()}, Policy())
+        spreads = spreads_of({key: past.history() for key, past in pasts(runs).items()}, policy_of(runs))
         found += [one.one_sitting for one in spreads.values() if one.one_sitting is not None][:1]
     return [f"note: no benchmark turns red by this baseline yet: {why}" for why in found]
 
