@@ -173,16 +173,29 @@ def view_of_runs(
     return view_of(compare(run, baseline, folder / "no store", demand_baseline=bool(accepted)))
 
 
+def rescale(benchmark: dict[str, Any], factor: float) -> None:
+    """Multiplies every time that is judged."""
+    stats, extra = benchmark["stats"], benchmark["extra_info"]
+    stats["data"] = [factor * seconds for seconds in stats["data"]]
+    stats["median"] = statistics.median(stats["data"])
+    extra["throughput_per_s"] /= factor
+    for launch in extra["launches"]:
+        launch["median_s"] *= factor
+        launch["throughput_per_s"] /= factor
+
+
 def days_before(run: Path, folder: Path, count: int = 2) -> list[Path]:
-    """Copies of a run as if it had been measured the days before as well, oldest first: a baseline is of three days."""
-    content = json.loads(run.read_text())
-    moment = dt.datetime.fromisoformat(content["datetime"])
+    """Copies of a run as if the days before had been 4 % slower or faster, oldest first: a baseline is of three days."""
+    moment = dt.datetime.fromisoformat(json.loads(run.read_text())["datetime"])
     copies = []
     for back in range(count, 0, -1):
         earlier = moment - dt.timedelta(days=back)
         path = folder / f"{earlier:%Y-%m-%dT%H%M%S}" / "run.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({**content, "datetime": earlier.isoformat()}))
+        copy = {**json.loads(run.read_text()), "datetime": earlier.isoformat()}
+        for one in copy["benchmarks"]:
+            rescale(one, 1 + 0.04 * (-1) ** back)
+        path.write_text(json.dumps(copy))
         copies.append(path)
     return copies
 

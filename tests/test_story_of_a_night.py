@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.builders import days_before, git
+from tests.builders import days_before, git, rescale
 from tests.fake_gh import FakeGh
 from tests.test_story_of_a_baseline import ONE_RUN, THREE_RUNS, Checkout
 
@@ -183,14 +181,3 @@ def test_a_night_on_a_slower_machine(tmp_path: Path, cache_home: Path) -> None:
     assert "cleared: a duet with the accepted run's environment" in (nights.artifacts / "summary.md").read_text()
     assert nights.job("issue").returncode == 0
     assert nights.gh.issues == []
-
-
-def rescale(benchmark: dict[str, Any], factor: float) -> None:
-    """Multiplies every time that is judged."""
-    stats, extra = benchmark["stats"], benchmark["extra_info"]
-    stats["data"] = [factor * seconds for seconds in stats["data"]]
-    stats["median"] = statistics.median(stats["data"])
-    extra["throughput_per_s"] /= factor
-    for launch in extra["launches"]:
-        launch["median_s"] *= factor
-        launch["throughput_per_s"] /= factor
