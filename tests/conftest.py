@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,3 +100,12 @@ def suite(tmp_path: Path, cache_home: Path, bert_tiny: PreparedModel) -> Iterato
     suite = Suite(tmp_path, cache_home)
     yield suite
     assert orphans(suite.runs) == []
+
+
+@pytest.fixture
+def own_cache(suite: Suite, cache_home: Path) -> Path:
+    """A copy of the cache for the sessions of one test, which remembers no time that a benchmark took."""
+    copy = suite.folder / "own-cache"
+    shutil.copytree(cache_home, copy, ignore=shutil.ignore_patterns(".building-*", "spent", "references"))
+    suite.environment["XDG_CACHE_HOME"] = str(copy)
+    return copy

@@ -61,6 +61,7 @@ def test_collecting_tells_what_it_would_take(suite: Suite) -> None:
     assert suite(SCALING, "--collect-only", "--budget=soon").code == 4
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_prediction_is_what_it_took_the_last_time(suite: Suite) -> None:
     """The second run of a machine and model knows every benchmark of the first."""
     assert suite(*QUICK).code == 0
