@@ -258,6 +258,18 @@ def test_a_run_ends_within_its_budget_whatever_the_machine_does(factor: float, l
     assert clock.now >= 450 or not schedule.left_out  # what was left out for a wrong price is taken in again
 
 
+def test_what_comes_back_after_its_place_is_measured() -> None:
+    """The dearest stands first and is left out; the rest takes a tenth of its price, and then there is time for it."""
+    clock = Clock()
+    found = {"dear": candidate("dear", 60), **{str(one): candidate(str(one), 10) for one in range(9)}}
+    items = [item(name) for name in found]
+    schedule = Schedule(items=items, candidates=found, clock=clock, started_s=0.0, budget_s=110.0)
+    assert "dear" in schedule.left_out
+    made = [visit.item.nodeid for visit in run_through(schedule, clock, lambda _: 0.1)]
+    assert sorted(made) == sorted(schedule.names) == sorted(found)
+    assert made[-1] == "dear"
+
+
 def test_launches_that_no_longer_fit_cost_no_result() -> None:
     """In the second pass the machine becomes four times as slow: fewer launches, and every benchmark has its result."""
     clock = Clock()
