@@ -74,6 +74,18 @@ def test_a_prediction_is_what_it_took_the_last_time(suite: Suite) -> None:
 
 
 @pytest.mark.every_cpu
+def test_a_duet_teaches_no_price(suite: Suite, own_cache: Path) -> None:
+    """What all its launch pairs took is no price of a launch: the next run would leave out nearly everything."""
+    ended = suite(
+        *QUICK[:-2], "--sequence-lengths=32", "--threads=1", "--reference=self", "--launches=4", "--most-launches=4"
+    )
+    assert ended.code == 0, ended.text
+    assert not list(own_cache.glob("*/spent/*/*.json"))
+    assert suite(*QUICK).code == 0
+    assert list(own_cache.glob("*/spent/*/*.json"))
+
+
+@pytest.mark.every_cpu
 def test_launches_are_passes_over_the_plan(suite: Suite) -> None:
     """Every benchmark once, then every benchmark backwards; one result each, and one line in junit.xml."""
     report = suite.folder / "junit.xml"
