@@ -110,6 +110,11 @@ def test_the_packages_of_a_commit_are_those_of_its_constraints(checkout: Path) -
     """What is needed of them, whatever the spelling; nothing else."""
     found = constrained(checkout, ["numpy"], {"numpy": ["typing-extensions"], "other": ["unused"]})
     assert [each.pinned for each in found] == ["numpy==2.4.6", "Typing_Extensions==4.1"]
+    with pytest.raises(StateRefused, match=r"of that commit has no version of onnx.runtime, which is needed"):
+        constrained(checkout, ["numpy", "onnx_runtime"], {"numpy": [], "onnx-runtime": []})
+    (checkout / "constraints.txt").unlink()
+    with pytest.raises(StateRefused, match=r"constraints\.txt: No such file"):
+        constrained(checkout, ["numpy"], {"numpy": []})
 
 
 def test_an_environment_is_built_once(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +174,8 @@ def test_what_was_not_used_for_long_is_removed(checkout: Path) -> None:
     ended = python_m("baselines", "clean", environment=dict(os.environ))
     assert (ended.returncode, ended.stdout) == (0, f"removed {code}\n")
     assert "nothing to remove" in python_m("baselines", "clean", environment=dict(os.environ)).stdout
-    assert commit_named("HEAD") in str(code) or code_of(commit_named("HEAD")) == code
+    assert not code.exists()
+    assert code_of(commit_named("HEAD")) == code, "it is made again where it is needed"
 
 
 def test_no_accepted_run(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def requirements_of(run: Run, backends: Collection[str] | None = None, *, also: 
         needs = {}
     found = []
     for name, recorded in sorted(run.packages.items(), key=lambda item: item[0].lower()):
-        needed_by = tuple(backend for backend, names in needs.items() if _canonical(name) in names)
+        needed_by = tuple(backend for backend, names in needs.items() if canonical(name) in names)
         if needed_by if needs else name.lower() not in LEFT_OUT:
             version, _, local = recorded.partition("+")
             found.append(Requirement(name=name, version=version, local=local or None, needed_by=needed_by))
@@ -84,11 +84,11 @@ def requirements_of(run: Run, backends: Collection[str] | None = None, *, also: 
 
 def needed(roots: Collection[str], requires: Mapping[str, Collection[str]]) -> set[str]:
     """Distributions and all that they require, by their canonical names; `requires` is what each asks for."""
-    requires = {_canonical(name): names for name, names in requires.items()}
+    requires = {canonical(name): names for name, names in requires.items()}
     found: set[str] = set()
     waiting = list(roots)
     while waiting:
-        name = _canonical(waiting.pop())
+        name = canonical(waiting.pop())
         if name not in found:
             found.add(name)
             waiting += requires.get(name, ())
@@ -107,7 +107,7 @@ def why_not_installed(said: str, requirements: Collection[Requirement]) -> str:
         errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
         last = (errors or said.strip().splitlines() or ["it said nothing"])[-1]
         return f"pip could not install it: {last}"
-    one = next((one for one in requirements if _canonical(one.name) == _canonical(missing[1].partition("==")[0])), None)
+    one = next((one for one in requirements if canonical(one.name) == canonical(missing[1].partition("==")[0])), None)
     if one is None:
         return f"no index that pip was told of has {missing[1]}"
     who = f", which {listed(one.needed_by, _NAMED)} needs" if one.needed_by else ""
@@ -115,5 +115,6 @@ def why_not_installed(said: str, requirements: Collection[Requirement]) -> str:
     return f"no index that pip was told of has {one.pinned}{label}{who}. Name the one that does: export {INDEX}=URL"
 
 
-def _canonical(name: str) -> str:
+def canonical(name: str) -> str:
+    """The name of a distribution as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
