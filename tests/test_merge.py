@@ -129,13 +129,16 @@ def two_parts_later(checkout: Checkout) -> list[Path]:
 
 
 def test_a_part_that_is_missing_is_named(checkout: Checkout) -> None:
-    """What there is is merged; it is partial, says why, and is not accepted whole."""
-    runs = [part(checkout.folder.parent / str(index), index, benchmark(ONE, 0.01), of=3) for index in (1, 3)]
+    """What there is is merged; it is partial, says why, is not accepted whole, and never green: missing is red."""
+    merge(checkout, *two_parts(checkout))
+    assert checkout.accept(newest_run(checkout.runs)).code == 0
+    runs = [part(checkout.folder.parent / f"of3-{index}", index, benchmark(ONE, 0.01), of=3) for index in (1, 3)]
     code, out, _ = merge(checkout, *runs)
     assert code == 0
     assert "part 2 of 3 is missing" in out
     merged = read_run(newest_run(checkout.runs) / "run.json")
     assert (merged.partial, merged.missing_parts) == (True, (2,))
+    assert compare(merged.path, [], checkout.store).exit_code(strict=False) == 1
     assert "it was cut off" in checkout.accept(merged.path.parent).err
     checkout.baselines("report", merged.path.parent)
     assert "part 2 of 3 is missing" in (merged.path.parent / "report" / "report.md").read_text()

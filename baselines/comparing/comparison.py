@@ -67,6 +67,8 @@ class Comparison:
         verdicts = {judgement.verdict for _, judgement in self.judgements.values()}
         if verdicts & FAILING or self.shift.verdict is Verdict.REGRESSED or self.slower_backends:
             return 1
+        if self.run.missing_parts:  # what nobody measured is not passed
+            return 1
         if not verdicts & JUDGED or (strict and Verdict.INCONCLUSIVE in verdicts):
             return 2
         return 0
