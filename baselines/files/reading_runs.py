@@ -124,6 +124,7 @@ class _FileOfRun:
             dirty=commit.get("dirty") is True,
             datetime=moment_of(self.content.get("datetime")),
             packages=_packages(self.section("environment")),
+            altered=_altered(self.section("environment")),
             requires={
                 name: texts_of(words["requires"])
                 for name, words in mapping(self.section("environment").get("packages")).items()
@@ -220,6 +221,12 @@ def _packages(environment: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(words, dict) and isinstance(words.get("version"), str):
             versions[name] = words["version"] + (f"+{words['local']}" if words.get("local") else "")
     return versions
+
+
+def _altered(environment: Mapping[str, Any]) -> dict[str, str] | None:
+    if not isinstance(environment.get("altered"), dict):
+        return None
+    return {path: how for path, how in environment["altered"].items() if isinstance(how, str)}
 
 
 def _left_out(plan: object) -> dict[str, float]:

@@ -58,6 +58,8 @@ class Run:
     """Version by distribution, `2.13.0+cpu` with its local label; empty where the file does not say."""
     requires: Mapping[str, tuple[str, ...]]
     """By distribution, what it requires itself, as far as a worker of a backend needs it."""
+    altered: Mapping[str, str] | None
+    """By path in site-packages, files that are not as pip installed them, and how; None where the file does not say."""
     preset: str | None
     model: str | None
     inputs: str | None
