@@ -11,6 +11,7 @@ pytest_plugins = [
     "fixtures.gate.missing",
     "fixtures.gate.stored",
     "fixtures.gate.duet",
+    "fixtures.gate.side_by_side",
     "fixtures.conditions.collection",
     "fixtures.conditions.axes",
     "fixtures.conditions.deployment",

@@ -72,6 +72,8 @@ class Suite:
         plugin = ("-p", "tests.last_words", "--backend-file=tests/hostile_backends.py") if hostile else ()
         common = (*OURS_ALONE, "-p", "no:cacheprovider", "--runs", str(self.runs), "--store", str(self.store))
         common += ("--budget=none",)  # a slow machine is no reason to test less
+        if not any(word.startswith(("--reference", "--confirm-by")) for word in arguments):
+            common += ("--confirm-by=launches",)  # what is under work is always other code than what was accepted
         common += () if self.limit else ("--no-limit",)
         common += () if self.report else NO_REPORT
         return [sys.executable, "-m", "pytest", *plugin, *common, *arguments]

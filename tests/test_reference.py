@@ -28,7 +28,8 @@ from fixtures.asked.reference_state import (
 )
 from fixtures.worker.protocol import VERSION
 from tests.builders import git
-from tests.suite import REPOSITORY, SCALING, Ended, Suite, python_m
+from tests.checkouts import Copy
+from tests.suite import REPOSITORY, Suite, python_m
 
 
 @pytest.fixture
@@ -202,39 +203,10 @@ UNFUSED = """def unfused(exported):
 """An export that finds nothing to fuse."""
 
 
-class Copy:
-    """A checkout of its own, with a history."""
-
-    def __init__(self, folder: Path, suite: Suite) -> None:
-        self.root, self.suite = folder, suite
-        ignored = shutil.ignore_patterns(
-            ".git", ".tox", ".venv", "runs", "__pycache__", ".*_cache", ".hypothesis", "studies"
-        )
-        shutil.copytree(REPOSITORY, folder, ignore=ignored)
-        git(folder, "init", "--quiet")
-        self.commit("first")
-
-    def commit(self, message: str) -> None:
-        """Commits whatever changed."""
-        git(self.root, "add", ".")
-        git(self.root, "commit", "--quiet", "--message", message)
-
-    def edit(self, name: str, before: str, after: str) -> None:
-        """Changes one place of one file."""
-        path = self.root / name
-        text = path.read_text()
-        assert before in text
-        path.write_text(text.replace(before, after, 1))
-
-    def __call__(self, *arguments: str) -> Ended:
-        """A session there."""
-        return self.suite.end(self.suite.start_as(self.suite.command(SCALING, *DUET, *arguments), cwd=self.root))
-
-
 @pytest.mark.every_cpu
 def test_a_slower_card_and_a_lost_fusion_are_red(suite: Suite, tmp_path: Path) -> None:
     """Against the commit before, which exports its own file; green against itself; no commit and a path are refused."""
-    copy = Copy(tmp_path / "copy", suite)
+    copy = Copy(tmp_path / "copy", suite, *DUET)
     slower = "            return [run(None, feeds) for _ in range(2)][0]\n"
     copy.edit("fixtures/backends/onnxruntime.py", "            return run(None, feeds)\n", slower)
     copy.commit("a slower card")

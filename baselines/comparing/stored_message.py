@@ -19,7 +19,14 @@ def verdict_line(result: Result, judgement: Judgement) -> str:
 
 
 def regression_lines(
-    result: Result, past: Past | None, judgement: Judgement, *, run: str, options: Sequence[str], store: Sequence[str]
+    result: Result,
+    past: Past | None,
+    judgement: Judgement,
+    *,
+    run: str,
+    options: Sequence[str],
+    store: Sequence[str],
+    changed: str | None = None,
 ) -> list[str]:
     """The message of a red test.
 
@@ -30,6 +37,7 @@ def regression_lines(
         run: the folder of the run, as one would type it.
         options: what the command to rerun it needs: the model, what else was asked for, the file of a card from outside.
         store: what the command to accept it needs, where the accepted runs are elsewhere.
+        changed: what changed since the newest accepted run; None where nobody asked.
     """
     ratio, interval = judgement.ratio or 1.0, judgement.interval or (1.0, 1.0)
     # Several launches are behind the verdict: what can be shown is its ratio, and the baseline's own number.
@@ -39,13 +47,20 @@ def regression_lines(
         numbers = f" {result.quantity} {result.text_of(result.times(before, ratio))}, baseline {result.text_of(before)},"
     limit = "" if judgement.limit is None else f" (red above {percent(1 + judgement.limit)})"
     sure = "" if judgement.p_value is None else f"p = {judgement.p_value:.1e}, one of {judgement.comparisons} comparisons; "
-    fresh = "fresh launches" if judgement.evidence is Evidence.CONFIRMED else "launches of this run"
+    evidence = f"{judgement.launches} launches of this run against {judgement.runs} accepted runs"
+    if judgement.evidence is Evidence.CONFIRMED:
+        evidence = f"{judgement.launches} fresh launches against {judgement.runs} accepted runs"
+    if judgement.evidence is Evidence.DUET:
+        evidence = f"{judgement.launches} launch pairs side by side with the accepted state, in turns on the same CPUs"
+        numbers, options = "", [*options, *store, "--reference=accepted"]
     pytest = ["pytest", result.fullname, "--benchmark-only", *options]
     accept = ["python", "-m", "baselines", "accept", run, *store, "--only", result.id, "--accept-regression", "--anchor"]
     accept += ["--reason", "..."]
     return [
         f"REGRESSED {result.id}:{numbers} {change_text(ratio, interval)}{limit}",
-        f"  sure      {sure}{judgement.launches} {fresh} against {judgement.runs} accepted runs",
+        f"  sure      {sure}{evidence}",
+        *([f"  stored    {judgement.reason.rpartition('stored runs: ')[2]}"] if judgement.evidence is Evidence.DUET else []),
+        *([f"  changed   {changed}"] if changed else []),
         *([f"  baseline  {baseline_text(past, judgement)}"] if past is not None else []),
         f"  rerun     {shlex.join(pytest)}",
         f"  accept    {shlex.join(accept)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,12 +81,31 @@ def code_changed(folder: Path, before: str | None, after: str | None) -> str | N
     if before == after:
         return None
     try:
-        names = _git(folder, "diff", "--name-only", f"{before}..{after}", "--", *(f":(top){path}" for path in MEASURING))
+        names = files_changed(folder, f"{before}..{after}", MEASURING)
+    except RunFileError as error:
+        return str(error)
+    return f"the code changed since {before[:12]}: {listed(names, _NAMED)}" if names else None
+
+
+def files_changed(folder: Path, since: str, paths: Iterable[str]) -> list[str]:
+    """Which files below some paths of a checkout differ.
+
+    Args:
+        folder: in the checkout.
+        since: two commits, `a..b`; or one, and then what is in the working tree is compared with it.
+        paths: from the top of the checkout.
+
+    Raises:
+        RunFileError: git cannot tell.
+    """
+    try:
+        return _git(folder, "diff", "--name-only", since, "--", *(f":(top){path}" for path in paths)).splitlines()
     except FileNotFoundError:
-        return "git is not installed, which could tell whether the code changed"
+        raise RunFileError("git is not installed, which could tell whether the code changed") from None
     except subprocess.CalledProcessError as error:
-        return f"git cannot compare their code ({_last_line(error)}; in a shallow checkout: git fetch --unshallow)"
-    return f"the code changed since {before[:12]}: {listed(names.splitlines(), _NAMED)}" if names else None
+        raise RunFileError(
+            f"git cannot compare their code ({_last_line(error)}; in a shallow checkout: git fetch --unshallow)"
+        ) from None
 
 
 def _inside(machines: Path) -> Path:
