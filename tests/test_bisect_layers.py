@@ -1,0 +1,176 @@
+"""Environments in layers: what differs is another, all else is the same, and what cannot be had is said in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.asked import layers
+from fixtures.asked.candidates import groups_of, releases_between
+from fixtures.asked.layers import DiskFull, completed, layered
+from fixtures.asked.reference_state import StateRefused, unused_for
+from studies.wheels import write_wheel
+
+SEEN = """
+import json, sys
+from importlib import metadata
+import small, small.part, numpy
+print(json.dumps({
+    "small": small.VERSION, "part": small.part.VERSION, "ran": sorted(set(getattr(sys, "ran", []))),
+    "numpy": numpy.__version__, "prefix": sys.prefix,
+    "packages": sorted({(one.metadata["Name"], one.version) for one in metadata.distributions()}),
+}))
+"""
+
+
+def files_of(version: str) -> dict[str, str]:
+    """A package with a module that only its first version has, and a line that runs at every start."""
+    files = {"small/__init__.py": f"VERSION = {version!r}\n", "small/part.py": f"VERSION = {version!r}\n"}
+    files["small.pth"] = f"import sys; sys.ran = [*getattr(sys, 'ran', []), {version!r}]\n"
+    return {**files, "small/gone.py": ""} if version == "1.0" else files
+
+
+def told(line: str) -> None:
+    """What is said meanwhile."""
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four releases of a package; one that requires another of them."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for version in ("1.0", "1.1", "1.2", "2.0"):
+        write_wheel(folder, "small", version, files_of(version))
+    write_wheel(folder, "needy", "1.0", {"needy.py": ""}, ["small<2"])
+    write_wheel(folder, "needy", "2.0", {"needy.py": ""}, ["small>=2"])
+    return folder
+
+
+@pytest.fixture
+def offline(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pip knows these wheels and nothing else; the cache is this test's own."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+
+
+def seen_by(python: str) -> dict[str, object]:
+    """What an interpreter finds."""
+    done = subprocess.run([python, "-c", SEEN], capture_output=True, text=True, check=True, cwd="/")
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_layer_is_what_a_full_environment_would_be(tmp_path: Path, wheels: Path) -> None:
+    """One package is another, all others are the same; a layer over a layer has nothing of the first one's release."""
+    first = layered({"small": "1.0"}, told)
+    one = seen_by(first)
+    assert one["small"] == one["part"] == "1.0"
+    assert one["ran"] == ["1.0"]
+    packages = {tuple(pair) for pair in one["packages"]}  # type: ignore[attr-defined]
+    ours = seen_by_us()
+    assert packages == ours | {("small", "1.0")}
+    # From inside the first layer, as where today's environment has the package.
+    code = "from fixtures.asked.layers import layered; print(layered({'small': '1.2'}, lambda line: None))"
+    done = subprocess.run([first, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    second = done.stdout.strip().splitlines()[-1]
+    two = seen_by(second)
+    assert (two["small"], two["part"], two["ran"]) == ("1.2", "1.2", ["1.2"])
+    assert {tuple(pair) for pair in two["packages"]} == ours | {("small", "1.2")}  # type: ignore[attr-defined]
+    assert subprocess.run([second, "-c", "import small.gone"], capture_output=True, check=False).returncode == 1
+    # And one in which it is taken out.
+    code = code.replace("'1.2'", "None")
+    done = subprocess.run([first, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    without = done.stdout.strip().splitlines()[-1]
+    said = subprocess.run([without, "-c", "import numpy, small"], capture_output=True, text=True, check=False)
+    assert "No module named 'small'" in said.stderr
+    assert layered({"small": "1.0"}, pytest.fail) == first, "built once"
+    assert len(unused_for(0)) == 5, "two packages and three layers, which `clean` removes by their age"
+
+
+def seen_by_us() -> set[tuple[str, str]]:
+    """What this interpreter has installed."""
+    code = "import json\nfrom importlib.metadata import distributions\n"
+    code += "print(json.dumps([(one.metadata['Name'], one.version) for one in distributions()]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    return {(name, version) for name, version in json.loads(done.stdout)}
+
+
+@pytest.mark.usefixtures("offline")
+def test_what_cannot_be_had_says_why() -> None:
+    """A release that no index has; one that does not go with what is beside it; and what then moves with it."""
+    with pytest.raises(StateRefused, match=r"no index that pip was told of has small==1\.5"):
+        layered({"small": "1.5"}, told)
+    with pytest.raises(StateRefused, match=r"needy 1\.0 requires small<2, beside small 2\.0"):
+        layered({"needy": "1.0", "small": "2.0"}, told)
+    with pytest.raises(StateRefused, match=r"needy 1\.0 requires small<2, beside no small"):
+        layered({"needy": "1.0"}, told)
+    versions: Callable[[str], list[str]] = lambda name: ["1.0", "1.1", "1.2", "2.0"]  # noqa: E731
+    assert completed({"needy": "1.0"}, {"small": "1.1"}, versions, told) == {"needy": "1.0", "small": "1.1"}
+    assert completed({"needy": "2.0"}, {"small": "1.1"}, versions, told) == {"needy": "2.0", "small": "2.0"}
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_releases_between_two_are_what_the_index_lists() -> None:
+    """In the order from before to after, the ends among them whether the index has them or not."""
+    assert releases_between("small", "1.0", "2.0") == ["1.0", "1.1", "1.2", "2.0"]
+    assert releases_between("small", "2.0", "1.0.5") == ["2.0", "1.2", "1.1", "1.0.5"]
+    assert releases_between("small", "1.1+cpu", "1.2") == ["1.1+cpu", "1.2"]
+    with pytest.raises(StateRefused, match="the releases of nobody-has-this cannot be listed"):
+        releases_between("nobody-has-this", "1", "2")
+
+
+def test_packages_that_differ_are_told_apart_and_kept_together() -> None:
+    """What workers do not need is left alone unless it is asked for; what does not go with another's version moves, too."""
+    from importlib import metadata
+
+    here = {one.metadata["Name"]: one.version for one in metadata.distributions()}
+    accepted = {**here, "numpy": "2.0.9", "tokenizers": "0.0.1", "matplotlib": "3.0.0"}
+    groups, others = groups_of(accepted, {}, "pytorch", [])
+    named = [set(group.before) for group in groups]
+    assert {"numpy"} in named
+    assert {"tokenizers", "transformers"} not in named, "transformers did not move"
+    assert others == ["matplotlib"]
+    groups, others = groups_of({**accepted, "transformers": "5.0.0"}, {}, "pytorch", ["all"])
+    assert {"transformers", "tokenizers"} in [set(group.before) for group in groups]
+    assert others == []
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_full_disk_is_no_releases_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing half-built is left in the cache, and nothing is called impossible to install."""
+
+    def full(*arguments: object, **words: object) -> subprocess.CompletedProcess[str]:
+        print(
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", file=words["stdout"]
+        )
+        return subprocess.CompletedProcess([], 1)
+
+    monkeypatch.setattr(layers.subprocess, "run", full)  # type: ignore[attr-defined]
+    with pytest.raises(DiskFull, match="No space left on device"):
+        layered({"small": "1.0"}, told)
+    assert [path.name for path in (tmp_path / "cache").rglob("package-*") if path.is_dir()] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting a small file system takes root")
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+def test_a_file_system_that_is_really_full(tmp_path: Path) -> None:
+    """A tmpfs of 64 KiB."""
+    (tmp_path / "cache").mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "cache")]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with pytest.raises(DiskFull):
+            layered({"small": "1.0"}, told)
+    finally:
+        subprocess.run(["umount", str(tmp_path / "cache")], check=True)
