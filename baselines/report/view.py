@@ -14,6 +14,7 @@ from baselines.comparing.differences import Change, differences
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import one_line
 from baselines.report.claims import Claim
+from baselines.report.culprits import culprit_notices
 from baselines.report.duet_section import DuetSection, section_of
 from baselines.report.facts import facts_of
 from baselines.report.notices import next_steps, notices_of
@@ -79,7 +80,7 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         subject=one_line(" on ".join(word for word in (run.model, run.machine_id) if word) or run.name),
         facts=tuple((word, one_line(text)) for word, text in facts_of(comparison) if text),
         changes=tuple(_printable(change) for change in changes),
-        notices=tuple(one_line(notice) for notice in notices_of(comparison, counts)),
+        notices=tuple(one_line(notice) for notice in (*notices_of(comparison, counts), *culprit_notices(run))),
         counts=tuple((verdict, counts[verdict]) for verdict in WORST_FIRST if counts[verdict]),
         rows=rows,
         suite=one_line(comparison.shift.reason),

@@ -1,0 +1,144 @@
+"""`python -m baselines bisect`: which package, which release of it or which commit made a benchmark slower."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.commands import take_run, take_store
+from baselines.comparing.bisection_file import write_answer
+from baselines.files.run import Run
+from baselines.judging.durations import duration, duration_words
+from baselines.judging.wording import shown
+
+HELP = "what made a benchmark slower since it was accepted: package, release or commit; 0 answered, 1 undecided"
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+FOLDER_NAME: Final = "bisection"
+"""In the folder of the run: logs, and what the session that measures leaves."""
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    take_run(command)
+    command.add_argument("--benchmark", metavar="ID", help="which one (default: the one that regressed most)")
+    command.add_argument(
+        "--since",
+        metavar="NAME==VERSION",
+        action="append",
+        default=[],
+        help="search since today's environment with this version, in place of the accepted run's (repeatable)",
+    )
+    command.add_argument(
+        "--also",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a package that no worker needs and may matter all the same; `all` for every one (repeatable)",
+    )
+    command.add_argument(
+        "--budget", type=duration, default="none", metavar="DURATION", help="stop after so long: 30m, 8h (default: none)"
+    )
+    command.add_argument("--anew", action="store_true", help="put an earlier search aside in place of going on with it")
+    command.add_argument(
+        "--pytest",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="OPTION",
+        help="the rest of the line goes to the pytest that measures",
+    )
+    take_store(command)
+
+
+def run(arguments: argparse.Namespace) -> tuple[str, int]:
+    """Searches; the exit code is 0 where there is an answer, 1 where there is none yet, 130 after Ctrl-C.
+
+    Raises:
+        RunFileError: a file cannot be read or written, or nothing can be measured.
+    """
+    from baselines.bisecting.along import Bisecting, BudgetOver  # numpy, which the other commands need not wait for
+    from baselines.bisecting.asked import header_of, subject_of
+    from baselines.bisecting.commits import subject_of as commit_text
+    from baselines.bisecting.culprit import find
+    from baselines.bisecting.log import Log
+    from baselines.bisecting.measuring import Session
+
+    extra = [word for word in arguments.pytest if word != "--"]
+    found, name, before = subject_of(
+        arguments.run, arguments.benchmark, arguments.store, since=arguments.since, checkout=CHECKOUT
+    )
+    folder = found.path.parent / FOLDER_NAME
+    log = Log(
+        folder / f"{_file_name(name)}.jsonl", header_of(found, name, before, arguments.also, CHECKOUT), anew=arguments.anew
+    )
+    again = _again(arguments, found, name)
+    tell(f"{name}\nlog: {shown(log.path)}")
+    session = Session(found, name, folder, extra, CHECKOUT)
+    try:
+        bisecting = Bisecting(measurer=session, log=log, budget_s=arguments.budget, tell=tell)
+        outcome = find(bisecting, before, arguments.also, lambda commit: commit_text(CHECKOUT, commit))
+    except (BudgetOver, KeyboardInterrupt) as error:
+        pairs = sum("pair" in entry for entry in log.entries)
+        why = f"the budget of {duration_words(arguments.budget)} is over" if isinstance(error, BudgetOver) else "interrupted"
+        so_far = f" So far: {error}." if str(error) else ""
+        kept = f"{why}; {pairs} launch pairs are kept in {shown(log.path)}.{so_far}"
+        return f"{kept}\nGo on: {again}", 1 if isinstance(error, BudgetOver) else 130
+    finally:
+        with contextlib.suppress(KeyboardInterrupt):
+            session.close()
+    pairs = sum("pair" in entry for entry in log.entries)
+    spent = f"{pairs} launch pairs, {_clock(sum(entry['pair']['wall_s'] for entry in log.entries if 'pair' in entry))}"
+    lines = [*outcome.lines, f"spent: {spent}"]
+    path = write_answer(found, name, {**as_json(outcome), "lines": lines})
+    return "\n".join([name, *(f"  {line}" for line in lines), f"answer: {shown(path)}"]), int(bool(outcome.undecided))
+
+
+def as_json(outcome: Any) -> dict[str, Any]:
+    """An outcome for other programs."""
+    return {
+        "culprits": [
+            {
+                "name": one.name,
+                "older": one.older,
+                "newer": one.newer,
+                "ratio": one.difference.ratio,
+                "interval": list(one.difference.interval(0.05)),
+                "launches": one.launches,
+                "note": one.note,
+            }
+            for one in outcome.culprits
+        ],
+        "undecided": list(outcome.undecided),
+    }
+
+
+def tell(line: str) -> None:
+    """Progress, which is not the answer."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("::")[2]).strip("_")[:150]
+
+
+def _clock(seconds: float) -> str:
+    from baselines.bisecting.along import clock
+
+    return clock(seconds)
+
+
+def _again(arguments: argparse.Namespace, found: Run, name: str) -> str:
+    """The command that goes on with this search."""
+    words: Sequence[str] = [
+        *("python", "-m", "baselines", "bisect", shown(found.path.parent), "--benchmark", name),
+        *(word for one in arguments.since for word in ("--since", one)),
+        *(word for one in arguments.also for word in ("--also", one)),
+        *(("--store", shown(arguments.store)) if found.store_options or arguments.store.name != "machines" else ()),
+        *(("--pytest", *arguments.pytest) if arguments.pytest else ()),
+    ]
+    return shlex.join(words)

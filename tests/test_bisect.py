@@ -1,0 +1,257 @@
+"""The search for what made a benchmark slower: on pairs that are drawn, and through its log, with measuring made up."""
+
+from __future__ import annotations
+
+import collections
+import json
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.bisecting.along import Bisecting, BudgetOver
+from baselines.bisecting.culprit import Before, Outcome, find
+from baselines.bisecting.log import Log
+from baselines.bisecting.measuring import State, Unavailable, Wrong
+from baselines.bisecting.posterior import Gap, Observation, expected_information, posterior_of
+from baselines.bisecting.search import Search
+from baselines.files.run_folder import RunFileError
+
+Effects = Mapping[int, float]
+"""By state, how much slower it is than the one before it, as a log ratio."""
+
+
+def searched(steps: int, effects: Effects, *, sd: float, chance: random.Random) -> Search:
+    """A search on drawn pairs: normal, one in thirty wild, and the side that is loaded first 0.4 % slower."""
+    search = Search([1.0] * steps)
+    while (asked := search.next_comparison()) is not None:
+        truth = sum(effect for state, effect in effects.items() if asked.older < state <= asked.newer)
+        noise = chance.gauss(0, sd) * (5 if chance.random() < 1 / 30 else 1) + (0.004 if asked.newer_first else -0.004)
+        search.update(Observation(**vars(asked), log_ratio=truth + noise))
+    return search
+
+
+def said(search: Search) -> tuple[int, ...] | None:
+    """The states that the answer names."""
+    changes = search.answer().changes
+    return None if changes is None else tuple(one.newer for one in changes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "least"), [pytest.param((0.03,), 11, id="one"), pytest.param((0.019, 0.022), 11, id="two"), ((), 11)]
+)
+def test_what_is_there_is_found(sizes: tuple[float, ...], least: int) -> None:
+    """In twelve searches among sixteen releases: one change, two, or none; 1 % of noise."""
+    chance = random.Random(20261127)  # noqa: S311 - noise, no secret
+    found: collections.Counter[str] = collections.Counter()
+    for _ in range(12):
+        effects = dict(zip(chance.sample(range(1, 16), len(sizes)), sizes, strict=True))
+        answer = said(searched(15, effects, sd=0.01, chance=chance))
+        found["undecided" if answer is None else "right" if answer == tuple(sorted(effects)) else f"wrong: {answer}"] += 1
+    assert found["right"] >= least, found
+
+
+def test_noise_costs_pairs_and_not_answers() -> None:
+    """At twice the noise a search takes more launch pairs, and does not begin to name the innocent."""
+    chance = random.Random(7)  # noqa: S311 - noise, no secret
+    quiet = [searched(15, {9: 0.03}, sd=0.005, chance=chance) for _ in range(3)]
+    loud = [searched(15, {9: 0.03}, sd=0.02, chance=chance) for _ in range(3)]
+    assert all(said(one) == (9,) for one in quiet)
+    assert all(said(one) in ((9,), None) for one in loud)
+    assert sum(len(one.observations) for one in loud) > 1.5 * sum(len(one.observations) for one in quiet)
+
+
+def test_a_wild_launch_pair_moves_little() -> None:
+    """One that is off by 30 % costs the truth less than a bit."""
+    gaps = [Gap(older=state, newer=state + 1, weight=1.0) for state in range(8)]
+    pairs = [
+        Observation(older=older, newer=8, newer_first=bool(turn), log_ratio=0.03 * (older < 4) + 0.001 * turn)
+        for older in range(8)
+        for turn in (0, 1)
+    ]
+    before = posterior_of(gaps, pairs)
+    after = posterior_of(gaps, [*pairs, Observation(older=6, newer=8, newer_first=True, log_ratio=0.3)])
+    assert before.changes[before.best] == after.changes[after.best] == (3,)
+    assert after.probabilities[after.best] > 0.5 * before.probabilities[before.best]
+
+
+def test_the_next_comparison_is_where_most_is_to_be_learned() -> None:
+    """Once the ends differ, the middle tells more than what is next to an end; and time counts."""
+    search = Search([1.0] * 16)
+    for turn in range(8):
+        search.update(Observation(older=0, newer=16, newer_first=turn % 2 == 0, log_ratio=0.05 + 0.001 * (turn % 3)))
+    middle, edge, ends = expected_information(search.posterior, [(8, 16, 1.0), (15, 16, 1.0), (0, 16, 1.0)])
+    assert middle > 2 * edge
+    assert middle > 2 * ends
+    asked = search.next_comparison()
+    assert asked is not None
+    assert 5 <= (asked.older or asked.newer) <= 11
+    dear = search.next_comparison(lambda older, newer: 1.0 if {older, newer} <= {0, 3, 16} else 100.0)
+    assert dear is not None
+    assert {dear.older, dear.newer} <= {0, 3, 16}
+
+
+def test_a_search_refuses_what_is_none_of_its_states() -> None:
+    """States have an order, and a search begins at its ends."""
+    search = Search([1.0, 1.0])
+    with pytest.raises(ValueError, match="states 2 and 1 of 0 to 2"):
+        search.update(Observation(older=2, newer=1, newer_first=True, log_ratio=0.0))
+    with pytest.raises(ValueError, match="state 2 of 0 to 2 cannot be left out"):
+        search.skip(2)
+    with pytest.raises(ValueError, match="weights"):
+        Search([])
+
+
+RELEASES = ["1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "2.0"]
+"""Of the package that is searched."""
+
+
+class Machine:
+    """Measures as the real session does, on releases of one package whose speed is made up."""
+
+    def __init__(self, slower_from: Mapping[str, float], *, fails: Mapping[str, str] | None = None) -> None:
+        self.slower_from, self.fails = slower_from, dict(fails or {})
+        self.chance = random.Random(3)  # noqa: S311 - noise, no secret
+        self.asked: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+
+    def ask(self, do: str, **words: Any) -> Any:
+        self.asked.append(do)
+        if do == "groups":
+            return {"groups": [{"before": {"small": "1.0"}, "after": {"small": "2.0"}}], "others": ["beside"]}
+        if do == "releases":
+            return RELEASES
+        if do == "prepare":
+            if self.fails.get(self._release(words["state"])) == "cannot be had":
+                raise Unavailable("no index that pip was told of has it")
+            return {"packages": words["state"]["packages"], "wall_s": 1.0}
+        self.before()
+        for side in ("measured", "reference"):
+            if self.fails.get(self._release(words[side])) == "is wrong":
+                raise Wrong("its answer differs by 0.3 from the reference's", side)
+        times = [self._slower(words[side]) for side in ("measured", "reference")]
+        order = 0.002 if words["number"] % 2 == 0 else -0.002
+        return {"log_ratio": times[0] - times[1] + order + self.chance.gauss(0, 0.006), "wall_s": 10.0}
+
+    def _release(self, state: Mapping[str, Any]) -> str:
+        return str(state["packages"].get("small", "2.0"))
+
+    def _slower(self, state: Mapping[str, Any]) -> float:
+        place = RELEASES.index(self._release(state))
+        return sum(effect for release, effect in self.slower_from.items() if place >= RELEASES.index(release))
+
+
+BEFORE = Before(packages={"small": "1.0"}, requires={}, commit=None)
+
+
+def outcome_of(
+    machine: Machine, path: Path, *, budget_s: float = float("inf"), clock: Callable[[], float] = lambda: 0.0
+) -> Outcome:
+    """What is found, with the log at a path."""
+    log = Log(path, {"about": "a test"})
+    bisecting = Bisecting(measurer=machine, log=log, budget_s=budget_s, tell=lambda line: None, clock=clock)
+    return find(bisecting, BEFORE, [], str)
+
+
+def test_the_release_is_named_with_its_neighbours_side_by_side(tmp_path: Path) -> None:
+    """First the package, then the release of it; what differs beside it and is not looked at is said."""
+    outcome = outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl")
+    (culprit,) = outcome.culprits
+    assert (culprit.name, culprit.older, culprit.newer) == ("small", "1.2", "1.3")
+    assert culprit.launches >= 8
+    assert culprit.difference.interval(0.05)[0] < 1.0305 < culprit.difference.interval(0.05)[1] + 0.005
+    assert outcome.headline.startswith("small 1.2 -> 1.3: +")
+    assert any("beside" in line and "--also" in line for line in outcome.lines)
+
+
+def test_two_changes_are_two_and_none_is_none(tmp_path: Path) -> None:
+    """`no single one`, and `nothing to find`."""
+    two = outcome_of(Machine({"1.2": 0.019, "1.5": 0.022}), tmp_path / "two.jsonl")
+    assert [(one.older, one.newer) for one in two.culprits] == [("1.1", "1.2"), ("1.4", "1.5")]
+    assert two.headline.startswith("no single one: 2 changes, +")
+    none = outcome_of(Machine({}), tmp_path / "none.jsonl")
+    assert (none.culprits, none.headline) == ((), "nothing to find")
+    assert none.whole is not None
+
+
+def test_a_search_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    """Every launch pair that was measured is in the log, and none is measured again; a torn line is left out."""
+    path, machine = tmp_path / "log.jsonl", Machine({"1.3": 0.03})
+    whole = outcome_of(Machine({"1.3": 0.03}), tmp_path / "whole.jsonl")
+
+    def ctrl_c() -> None:
+        if machine.asked.count("pair") == 12:
+            raise KeyboardInterrupt
+
+    machine.before = ctrl_c
+    with pytest.raises(KeyboardInterrupt):
+        outcome_of(machine, path)
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sum("pair" in entry for entry in kept) == 11
+    with path.open("a") as file:
+        file.write('{"pair": {"older"')
+    second = Machine({"1.3": 0.03})
+    outcome = outcome_of(second, path)
+    assert [one.line.partition(":")[0] for one in outcome.culprits] == [one.line.partition(":")[0] for one in whole.culprits]
+    pairs = sum("pair" in json.loads(line) for line in path.read_text().splitlines())
+    assert second.asked.count("pair") == pairs - 11
+    third = Machine({})
+    assert outcome_of(third, path) == outcome, "what is over is only read"
+    assert "pair" not in third.asked
+    with pytest.raises(RunFileError, match=r"another search \(about differ\); put it aside: --anew"):
+        Log(path, {"about": "something else"})
+    assert Log(path, {"about": "something else"}, anew=True).entries == [{"header": {"about": "something else"}}]
+    assert (tmp_path / "log.1.jsonl").exists(), "put aside, not removed"
+
+
+def test_a_release_that_cannot_be_installed_is_left_out(tmp_path: Path) -> None:
+    """In the middle of where it happened: the answer is as narrow as can be, and says so."""
+    machine = Machine({"1.3": 0.03}, fails={"1.3": "cannot be had"})
+    outcome = outcome_of(machine, tmp_path / "log.jsonl")
+    (culprit,) = outcome.culprits
+    assert (culprit.older, culprit.newer) == ("1.2", "1.4")
+    assert "1.3 between them cannot be measured" in culprit.line
+    assert any("1.3 left out: cannot be installed: no index" in line for line in outcome.lines)
+
+
+def test_a_release_with_a_wrong_answer_is_left_out(tmp_path: Path) -> None:
+    """A wrong answer has no speed; it is tried again once."""
+    machine = Machine({"1.3": 0.03}, fails={"1.2": "is wrong"})
+    outcome = outcome_of(machine, tmp_path / "log.jsonl")
+    (culprit,) = outcome.culprits
+    assert (culprit.older, culprit.newer) == ("1.1", "1.3")
+    assert any("1.2 left out: its answer differs" in line for line in outcome.lines)
+
+
+def test_a_search_between_ends_that_do_not_run_ends(tmp_path: Path) -> None:
+    """The accepted state has a wrong answer: there is nothing to compare with."""
+    machine = Machine({"1.3": 0.03}, fails={"1.0": "is wrong"})
+    with pytest.raises(RunFileError, match="accepted cannot be measured, and the search begins there: its answer differs"):
+        outcome_of(machine, tmp_path / "log.jsonl")
+
+
+def test_a_budget_ends_a_search_with_what_is_likeliest(tmp_path: Path) -> None:
+    """Before the launch pair that would go beyond it, and the log has the others."""
+    now = iter(range(0, 100_000, 10))
+    with pytest.raises(BudgetOver, match=r"\d+%"):
+        outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl", budget_s=200, clock=lambda: float(next(now)))
+    assert sum("pair" in json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()) > 3
+
+
+def test_a_full_disk_ends_a_search_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    """A launch pair that cannot be put on disk is not one; the message says what is kept and where."""
+    log = Log(tmp_path / "log.jsonl", {"about": "a test"})
+    log.add({"pair": {"log_ratio": 0.01}})
+    log.path = Path("/dev/full")
+    with pytest.raises(RunFileError, match="No space left on device; 2 entries before it are kept"):
+        log.add({"pair": {"log_ratio": 0.02}})
+    again = Log(tmp_path / "log.jsonl", {"about": "a test"})
+    assert len(again.entries) == 2
+
+
+def test_states_are_told_apart_by_what_is_in_them() -> None:
+    """The log finds a launch pair again by its two states."""
+    assert State(packages={"a": "1", "b": None}).key == State(packages={"b": None, "a": "1"}).key
+    assert State(packages={"a": "1"}).key != State(packages={"a": "1"}, commit="abc").key

@@ -1,0 +1,91 @@
+"""What a bisection is asked: which benchmark, since when, which commits; and refusals that say what to type."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from baselines.bisecting.asked import installed, subject_of
+from baselines.bisecting.commits import code_now, commits_between
+from baselines.bisecting.commits import subject_of as said_by
+from baselines.comparing.bisection_file import FILE_NAME, read_answers, write_answer
+from baselines.files.reading_runs import read_run
+from baselines.files.run_folder import RunFileError
+from baselines.files.store import MACHINES
+from baselines.report.culprits import culprit_notices
+from tests.builders import git
+
+ANY_RUN = next(MACHINES.glob("*/*/*.json"))
+"""An accepted run of the checkout."""
+
+
+def committed(folder: Path, path: str, text: str) -> str:
+    """A commit that changes one file."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-m", f"Changes {path}")
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+def test_commits_are_those_that_change_what_a_worker_runs(tmp_path: Path) -> None:
+    """Others are not looked at; what is not committed is the last step."""
+    git(tmp_path, "init", "-q")
+    older = committed(tmp_path, "fixtures/worker/rounds.py", "1")
+    committed(tmp_path, "notes/page.txt", "1")
+    assert commits_between(tmp_path, older) == []
+    card = committed(tmp_path, "fixtures/backends/card.py", "1")
+    worker = committed(tmp_path, "fixtures/worker/rounds.py", "2")
+    assert commits_between(tmp_path, older) == [card, worker]
+    before = code_now(tmp_path)
+    (tmp_path / "fixtures/worker/rounds.py").write_text("3")
+    assert commits_between(tmp_path, older) == [card, worker, ""]
+    assert code_now(tmp_path) != before, "a search of other code is another search"
+    assert said_by(tmp_path, card).endswith("Changes fixtures/backends/card.py")
+    with pytest.raises(RunFileError, match="git diff: "):
+        commits_between(tmp_path, "0" * 40)
+
+
+def test_a_search_since_a_release_needs_no_accepted_run(tmp_path: Path) -> None:
+    """Today's packages, with one of them as it was named."""
+    name = read_run(ANY_RUN).results[0].fullname
+    run, found, before = subject_of(ANY_RUN, name.rpartition("::")[2], tmp_path, since=["numpy==1.0"], checkout=tmp_path)
+    assert (run.path, found) == (ANY_RUN, name)
+    assert before.packages == {**installed(), "numpy": "1.0"}
+    assert before.commit is None
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "said"),
+    [
+        ("nobody", "numpy==1.0", "'nobody' is none of its benchmarks"),
+        (None, "numpy", "not a package and its version before, such as transformers==5.12.1"),
+        (None, "nobody-has-this==1", "nobody-has-this is not installed here"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path, name: str | None, since: str, said: str) -> None:
+    """What, and what it could be."""
+    name = name or read_run(ANY_RUN).results[0].fullname
+    with pytest.raises(RunFileError, match=said):
+        subject_of(ANY_RUN, name, tmp_path, since=[since], checkout=tmp_path)
+
+
+def test_an_answer_is_kept_beside_the_run_and_told_by_its_report(tmp_path: Path) -> None:
+    """Answers of two benchmarks, each in a line; those of another run are refused."""
+    path = tmp_path / "run.json"
+    path.write_text(ANY_RUN.read_text())
+    run = read_run(path)
+    assert culprit_notices(run) == []
+    write_answer(run, "a.py::one[x]", {"lines": ["small 1.2 -> 1.3: +3.0 %", "spent: 30 launch pairs"]})
+    write_answer(run, "a.py::two[x]", {"lines": ["nothing to find"]})
+    assert read_answers(run)["a.py::two[x]"] == ["nothing to find"]
+    assert culprit_notices(run)[0] == "what made one[x] slower: small 1.2 -> 1.3: +3.0 %; spent: 30 launch pairs"
+    content = json.loads((tmp_path / FILE_NAME).read_text())
+    (tmp_path / FILE_NAME).write_text(json.dumps({**content, "run": "another"}))
+    with pytest.raises(RunFileError, match="it is not about this run; remove it"):
+        read_answers(run)
+    (tmp_path / FILE_NAME).write_text("[]")
+    with pytest.raises(RunFileError, match="not what `python -m baselines bisect` writes"):
+        read_answers(run)
