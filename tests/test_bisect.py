@@ -232,6 +232,24 @@ def test_a_search_between_ends_that_do_not_run_ends(tmp_path: Path) -> None:
         outcome_of(machine, tmp_path / "log.jsonl")
 
 
+def test_a_package_whose_releases_cannot_be_searched_is_still_the_answer(tmp_path: Path) -> None:
+    """Its accepted release does not go with what else is there today: the package is named, and why not the release."""
+
+    class Alone(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "groups":
+                groups = [{"before": {name: "1.0"}, "after": {name: "2.0"}} for name in ("small", "beside")]
+                return {"groups": groups, "others": []}
+            if do == "prepare" and words["state"]["packages"] == {"small": "1.0"}:
+                raise Unavailable("beside 2.0 requires small>=2, beside small 1.0")
+            return super().ask(do, **words)
+
+    outcome = outcome_of(Alone({"1.3": 0.03}), tmp_path / "log.jsonl")
+    (culprit,) = outcome.culprits
+    assert (culprit.name, culprit.older, culprit.newer, culprit.note) == ("small", "1.0", "2.0", "not narrowed")
+    assert any("beside 2.0 requires small>=2" in line for line in outcome.lines)
+
+
 def test_a_budget_ends_a_search_with_what_is_likeliest(tmp_path: Path) -> None:
     """Before the launch pair that would go beyond it, and the log has the others."""
     now = iter(range(0, 100_000, 10))

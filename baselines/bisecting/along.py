@@ -26,6 +26,10 @@ MOST_FAILURES: Final = 2
 Tell = Callable[[str], None]
 
 
+class NoEnd(RunFileError):
+    """The first or the last state of a path cannot be measured: there is nothing to search between."""
+
+
 class BudgetOver(Exception):
     """The time that was given is over; what was measured is in the log."""
 
@@ -85,7 +89,8 @@ class Bisecting:
 
         Raises:
             BudgetOver: the time is over.
-            RunFileError: an end of the path cannot be measured, or nothing can go on.
+            NoEnd: an end of the path cannot be measured.
+            RunFileError: nothing can go on.
         """
         search, skipped = Search(path.weights), dict[int, str]()
         places = {state.key: place for place, state in enumerate(path.states)}
@@ -149,7 +154,7 @@ class Bisecting:
 
     def _skip(self, path: Path, place: int, why: str, search: Search, skipped: dict[int, str]) -> None:
         if place in (0, search.last):
-            raise RunFileError(f"{path.what}: {path.names[place]} cannot be measured, and the search begins there: {why}")
+            raise NoEnd(f"{path.what}: {path.names[place]} cannot be measured, and the search begins there: {why}")
         self.log.add({"skipped": {"state": path.states[place].key, "name": path.names[place], "reason": why}})
         skipped[place] = why
         search.skip(place)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from baselines.bisecting.along import Bisecting, Found, Path
+from baselines.bisecting.along import Bisecting, Found, NoEnd, Path
 from baselines.bisecting.measuring import State, Unavailable
 from baselines.bisecting.search import SURE, Change
 from baselines.judging.difference import Difference
@@ -46,7 +46,8 @@ class Culprit:
         """`transformers 5.17.0 -> 5.18.0: +3.6 % [+2.8 %, +4.4 %], 12 launch pairs side by side`."""
         numbers = change_text(self.difference.ratio, self.difference.interval(1 - SURE))
         pairs = f"{counted(self.launches, 'launch pair')} side by side"
-        return f"{self.name} {self.older} -> {self.newer}: {numbers}, {pairs}" + (f"; {self.note}" if self.note else "")
+        what = f"{self.name} {self.older} -> {self.newer}".strip()
+        return f"{what}: {numbers}, {pairs}" + (f"; {self.note}" if self.note else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
         if len(steps) > 1:
             outcome.add(first, change, "several packages at once")
         elif steps[0] == len(groups):
-            outcome.narrowed(first, change, bisecting.along(_of_commits(str(commit), commits, subject)), CODE)
+            outcome.narrowed(bisecting, first, change, _of_commits(str(commit), commits, subject), CODE)
         else:
             outcome.of_a_group(bisecting, first, change, groups[steps[0]])
     return outcome.made()
@@ -172,10 +173,17 @@ class _Outcome:
         if len(versions) <= 2:
             self.add(found, change, note, name=name, ends=(older or "none", newer or "none"))
             return
-        self.narrowed(found, change, bisecting.along(_of_releases(name, versions, group)), name, note)
+        self.narrowed(bisecting, found, change, _of_releases(name, versions, group), name, note)
 
-    def narrowed(self, found: Found, change: Change, inside: Found, name: str, note: str = "") -> None:
-        """Takes what a search inside a step found."""
+    def narrowed(self, bisecting: Bisecting, found: Found, change: Change, path: Path, name: str, note: str = "") -> None:
+        """Searches inside a step, and takes what that finds."""
+        ends, wide = (path.names[0], path.names[-1]), "; ".join(text for text in (note, "not narrowed") if text)
+        try:
+            inside = bisecting.along(path)
+        except NoEnd as error:
+            self.notes.append(str(error))
+            self.add(found, change, wide, name=name, ends=ends)
+            return
         self.notes += _skipped(inside)
         if inside.answer.changes:
             for one in inside.answer.changes:
@@ -197,8 +205,7 @@ class _Outcome:
             self.undecided.append(_undecided(inside))
         else:
             self.notes.append(f"no {inside.path.what} between by itself, everything else as today")
-        ends = (inside.path.names[0], inside.path.names[-1])
-        self.add(found, change, "; ".join(text for text in (note, "not narrowed") if text), name=name, ends=ends)
+        self.add(found, change, wide, name=name, ends=ends)
 
     def add(self, found: Found, change: Change, note: str, *, name: str = "", ends: tuple[str, str] | None = None) -> None:
         """A change as the search found it."""
