@@ -63,6 +63,13 @@ def test_noise_costs_pairs_and_not_answers() -> None:
     assert sum(len(one.observations) for one in loud) > 1.5 * sum(len(one.observations) for one in quiet)
 
 
+@pytest.mark.parametrize("size", [0.9, -0.3, 0.1])
+def test_a_change_of_any_size_is_found(size: float) -> None:
+    """Also one that doubles the time, which is no row of wild launch pairs, and one that is faster."""
+    chance = random.Random(5)  # noqa: S311 - noise, no secret
+    assert [said(searched(15, {9: size}, sd=0.02, chance=chance)) for _ in range(3)] == 3 * [(9,)]
+
+
 def test_a_wild_launch_pair_moves_little() -> None:
     """One that is off by 30 % costs the truth less than a bit."""
     gaps = [Gap(older=state, newer=state + 1, weight=1.0) for state in range(8)]

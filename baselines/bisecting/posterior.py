@@ -29,7 +29,10 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 TAIL: Final = 5.0
 """Degrees of freedom of the noise of a launch pair."""
 CHANGE: Final = 0.03
-"""Scale of a change, as a log ratio, before anything is measured."""
+"""Scale of a change, as a log ratio, where no two states lie further apart: a prior that knows nothing of doubled times
+would call them wild launch pairs."""
+_ENOUGH: Final = 3
+"""Launch pairs of two states, from which on their median says how far apart they lie."""
 ORDER_SD: Final = 0.01
 """Of the order effect."""
 NOISE: Final = 0.015
@@ -149,11 +152,19 @@ def noise_of(observations: Sequence[Observation]) -> float:
     return math.sqrt(squared)
 
 
+def change_of(observations: Sequence[Observation]) -> float:
+    """The scale of a change: how far the two states that lie furthest apart do, and no less than CHANGE."""
+    kinds: dict[tuple[int, int], list[float]] = {}
+    for one in observations:
+        kinds.setdefault((one.older, one.newer), []).append(one.log_ratio)
+    return max([CHANGE, *(abs(float(np.median(values))) for values in kinds.values() if len(values) >= _ENOUGH)])
+
+
 def posterior_of(gaps: Sequence[Gap], observations: Sequence[Observation]) -> Posterior:
     """What launch pairs say of each hypothesis about some gaps; each has to be of states at the ends of gaps."""
     changes, prior = hypotheses(tuple(gaps))
-    noise = noise_of(observations)
-    precision = np.diag([CHANGE**-2, CHANGE**-2, ORDER_SD**-2])
+    noise, change = noise_of(observations), change_of(observations)
+    precision = np.diag([change**-2, change**-2, ORDER_SD**-2])
     design = np.zeros((len(changes), len(observations), 3))
     columns = np.array([covered(gaps, one.older, one.newer) for one in observations]).reshape(len(observations), len(gaps))
     padded = np.column_stack([columns, np.zeros(len(observations))])  # the last: no second change, or no first one
@@ -173,7 +184,9 @@ def posterior_of(gaps: Sequence[Gap], observations: Sequence[Observation]) -> Po
     likelihood -= 0.5 * np.einsum("hi,ij,hj->h", means, precision, means)
     likelihood += 0.5 * (np.linalg.slogdet(precision)[1] - np.linalg.slogdet(curvature)[1])
     covariances = np.linalg.inv(curvature)
-    evidence = prior + likelihood + _moments(means, covariances, [len(one) for one in changes])
+    evidence = (
+        prior + likelihood + _moments(means / [change, change, 1.0], covariances / change**2, [len(one) for one in changes])
+    )
     probabilities = np.exp(evidence - evidence.max())
     return Posterior(
         gaps=tuple(gaps),
@@ -186,12 +199,12 @@ def posterior_of(gaps: Sequence[Gap], observations: Sequence[Observation]) -> Po
 
 
 def _moments(means: Array, covariances: Array, counts: Sequence[int]) -> Array:
-    """Logarithm of what the moment prior adds: the mean of (d / CHANGE)^2, of two changes that of the product."""
+    """Logarithm of what the moment prior adds, in the scale of a change: the mean of d^2, of two that of the product."""
     first, second = (means[:, place] ** 2 + covariances[:, place, place] for place in (0, 1))
     both = covariances[:, 0, 1]
     product = first * second + 2 * both**2 + 4 * means[:, 0] * means[:, 1] * both
     number = np.array(counts)
-    moment = np.where(number == 2, product / CHANGE**4, np.where(number == 1, first / CHANGE**2, 1.0))
+    moment = np.where(number == 2, product, np.where(number == 1, first, 1.0))
     return np.asarray(np.log(np.maximum(moment, 1e-300)))
 
 
