@@ -16,6 +16,7 @@ import pytest
 from baselines.accepting.refusals import unstable_because
 from baselines.files.reading_benchmarks import result_of
 from fixtures.model.prepared import PreparedModel
+from tests.builders import Checkout
 from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite
 from tests.test_quota import LONG_ENOUGH, cgroup_with
 
@@ -98,7 +99,9 @@ def test_another_user(as_user: tuple[str, ...], tmp_path: Path) -> None:
 
 
 @pytest.mark.every_cpu
-def test_a_container(container: Suite, group: Path, as_user: tuple[str, ...]) -> None:
+def test_a_container(
+    container: Suite, group: Path, as_user: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Measured, with a notice of all that is not fine; accept refuses it for its commit and for the quota."""
     asked = ("--benchmark-only", "--preset=quick", "--backends=onnxruntime", LONG_ENOUGH)
     command = ["unshare", "--mount", "sh", "-c", SETTING_UP, "sh", *as_user, *container.command(OUT_OF_THE_BOX, *asked)]
@@ -111,4 +114,9 @@ def test_a_container(container: Suite, group: Path, as_user: tuple[str, ...]) ->
     assert benchmark["stats"]["median"] > 0
     if len(os.sched_getaffinity(0)) > 1:  # out of the box two threads share the time of one CPU
         assert str(unstable_because(result_of(benchmark))).startswith("a CPU quota stopped it in ")
+        (run,) = container.runs.iterdir()
+        refused = Checkout(tmp_path / "checkout", capsys).accept(run)
+        assert refused.code == 2
+        assert "it is not known which commit was measured (the checkout is another user's" in refused.err
+        assert "a CPU quota stopped it in " in refused.err
     assert ended.run["commit_info"]["id"] == "unknown"
