@@ -129,7 +129,9 @@ def test_changed_code_is_not_cleared(confirming: Confirming) -> None:
     text, code = confirming(confirming.run(2 * ONE_S, TWO_S, 10))
     assert code == 1
     assert "the packages are not the cause (+0.1 % [-1.0 %, +1.2 %]), but the code changed since" in text
-    assert text.endswith("fixtures/timing.py")
+    suspect, *sentinels = text.splitlines()
+    assert suspect.endswith("fixtures/timing.py")
+    assert all(line.startswith("undecided") for line in sentinels)
 
 
 def test_creep_is_not_cleared() -> None:
@@ -173,6 +175,26 @@ def test_a_suite_that_is_slower_as_a_whole(confirming: Confirming) -> None:
     assert code == 1
     assert "stays red  the suite as a whole: not cleared with it: test_out_of_the_box[pytorch" in text
     assert confirming.checkout.baselines("compare", run).code == 1
+
+
+def test_sentinels_are_asked_where_something_changed(confirming: Confirming) -> None:
+    """Nothing is suspect; the quickest benchmark of each backend and format is red where the duet calls it slower."""
+    (confirming.checkout.folder / "fixtures" / "timing.py").write_text("2\n")
+    confirming.commit()
+    run = confirming.run(ONE_S, TWO_S, 9)
+    confirming.found = {NAME: UNSURE}
+    text, code = confirming(run)
+    backends = ["onnxruntime", "pytorch", "tensorflow"]
+    assert [name.partition("[")[2].partition("-")[0] for name in confirming.asked] == backends
+    assert (code, len(text.splitlines())) == (0, 3)
+    assert f"undecided  {NAME}: the duet cannot exclude 3.0%" in text
+    confirming.found = {NAME: SLOWER}
+    text, code = confirming(run)
+    assert code == 1
+    assert f"stays red  {NAME}: the duet finds it slower" in text
+    compared = confirming.checkout.baselines("compare", run)
+    assert compared.code == 1
+    assert "the duet finds it slower than the accepted run's environment as well" in compared.out
 
 
 def test_nothing_to_confirm(confirming: Confirming) -> None:

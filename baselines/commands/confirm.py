@@ -12,7 +12,7 @@ from baselines.comparing.comparison import compare
 from baselines.comparing.confirmation_file import Finding, write_findings
 from baselines.confirming import duet_run
 from baselines.confirming.findings import finding_of_a_backend, finding_of_the_suite, findings_of
-from baselines.confirming.suspects import backend_of_suspect, reasons_beside, suspects_of, witnesses_of
+from baselines.confirming.suspects import backend_of_suspect, reasons_beside, sentinels_of, suspects_of, witnesses_of
 from baselines.judging.judgement import Verdict
 
 HELP = "measure what regressed side by side with the accepted run's code and packages: 0 all cleared, 1 something red"
@@ -52,7 +52,8 @@ def confirm(
 
     Returns:
         What was found, and the exit code: 0 when every reason to be red was a benchmark that the duet clears, else 1. What
-        was inconclusive because its accepted runs are of one sitting is red only where the duet calls it slower.
+        was inconclusive because its accepted runs are of one sitting is red only where the duet calls it slower, and so are
+        sentinels: where packages or code changed, the quickest benchmark of each backend and number format is asked as well.
 
     Raises:
         RunFileError: a file cannot be read, or the duet left no result.
@@ -61,8 +62,10 @@ def confirm(
     red = comparison.run
     suspects, shifted = suspects_of(comparison), comparison.shift.verdict is Verdict.REGRESSED
     beside = reasons_beside(comparison, set(suspects))
-    asked = {**suspects, **witnesses_of(comparison, suspects)}
-    if red.exit_status not in (0, 1) or (red.exit_status == 1 and not asked and not beside):
+    explaining = {**suspects, **witnesses_of(comparison, suspects)}
+    sentinels = sentinels_of(comparison, checkout)
+    asked = {**sentinels, **explaining}
+    if red.exit_status not in (0, 1) or (red.exit_status == 1 and not explaining and not beside):
         beside = [*beside, f"pytest ended with exit code {red.exit_status}, and no benchmark says why"]
     if not asked and not beside:
         return f"{red.name}: nothing regressed, so that there is nothing to confirm", 0
@@ -76,7 +79,8 @@ def confirm(
             own = [one for one in findings if one.fullname in asked and backend_of_suspect(asked[one.fullname]) == backend]
             findings.append(finding_of_a_backend(backend, own))
         write_findings(red, findings)
-    withheld = {name for name, suspect in suspects.items() if suspect.judgement.withheld}
+    # Nothing but the duet can turn these red.
+    withheld = {name for name, one in asked.items() if one.judgement.withheld or name not in explaining}
     open_still = {one.fullname for one in findings if one.fullname in withheld and not one.slower}
     lines = [
         f"{'cleared' if one.cleared else 'undecided' if one.fullname in open_still else 'stays red':9}  "

@@ -82,12 +82,15 @@ def read_findings(run: Run) -> dict[str, Finding]:
 def after_finding(said: _Said, finding: Finding | None) -> _Said:
     """A verdict after its confirmation: one that was cleared is inconclusive and says why, one that was not says so too.
 
-    One that was withheld, because its accepted runs are of one sitting, is red where the duet calls it slower.
+    One that was withheld, because its accepted runs are of one sitting, is red where the duet calls it slower, and so is any
+    other that was asked though nothing made it suspect.
     """
     if finding is not None and isinstance(said, Judgement) and said.withheld:
         verdict = Verdict.REGRESSED if finding.slower else said.verdict
         cleared = "cleared: " if finding.cleared else ""
         return replace(said, verdict=verdict, reason=f"{said.reason}; {cleared}{finding.reason}")
+    if finding is not None and isinstance(said, Judgement) and finding.slower and said.verdict is not Verdict.REGRESSED:
+        return replace(said, verdict=Verdict.REGRESSED, reason=f"{said.reason}; {finding.reason}")
     if finding is None or said.verdict is not Verdict.REGRESSED:
         return said
     if finding.cleared:

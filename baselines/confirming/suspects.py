@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from baselines.comparing.comparison import Comparison
+from baselines.files.checkout import MEASURING, files_changed
+from baselines.files.reading_values import texts_of
+from baselines.files.requirements import canonical, needed
 from baselines.files.result import Result
 from baselines.files.run import Run
-from baselines.judging.judgement import Judgement, Verdict
+from baselines.files.run_folder import RunFileError
+from baselines.judging.judgement import Evidence, Judgement, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,42 @@ def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict
         if asked and backend not in spoken_for:
             quickest.setdefault(backend, key)
     return {known[key].fullname: suspect_of(comparison, key, comparison.judgements[key][1]) for key in quickest.values()}
+
+
+def sentinels_of(comparison: Comparison, checkout: Path) -> dict[str, Suspect]:
+    """Of each backend and number format that a change can touch the quickest benchmark, though nothing makes it suspect.
+
+    A change is one of the packages that the backend needs, or of the code that measures, since the newest accepted run. None
+    where the run compared side by side itself.
+    """
+    if not comparison.baseline or any(one.evidence is Evidence.DUET for _, one in comparison.judgements.values()):
+        return {}
+    before, after = comparison.baseline[-1], comparison.run
+    code = after.dirty or code_differs(before, after, checkout)
+    quickest: dict[tuple[str, str], str] = {}
+    judged = [(key, *pair) for key, pair in comparison.judgements.items() if pair[1].ratio is not None]
+    for key, result, _ in sorted(judged, key=lambda one: one[1].median_s):
+        backend, precision = (str(result.configuration.get(word)) for word in ("backend", "precision"))
+        if key in after.by_key and (code or packages_of(before, backend) != packages_of(after, backend)):
+            quickest.setdefault((backend, precision), key)
+    return {
+        after.by_key[key].fullname: suspect_of(comparison, key, comparison.judgements[key][1]) for key in quickest.values()
+    }
+
+
+def code_differs(before: Run, after: Run, checkout: Path) -> bool:
+    """Whether the code that measures is another one; False where git cannot tell."""
+    try:
+        return bool(files_changed(checkout, f"{before.commit}..{after.commit}", MEASURING))
+    except RunFileError:
+        return False
+
+
+def packages_of(run: Run, backend: str) -> dict[str, str]:
+    """Name and version of what a backend's workers need, as a run has them; empty where it does not say."""
+    needs = texts_of(run.backends.get(backend, {}).get("needs"))
+    names = needed(needs, run.requires)
+    return {canonical(name): version for name, version in run.packages.items() if canonical(name) in names}
 
 
 def reasons_beside(comparison: Comparison, suspects: set[str]) -> Sequence[str]:
