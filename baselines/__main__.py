@@ -9,7 +9,7 @@ import sys
 from typing import Final, Protocol
 
 from baselines.accepting.accept import Refused
-from baselines.commands import accept, bisect, clean, compare, confirm, issue, merge, recommend, recover, report
+from baselines.commands import accept, bisect, clean, compare, confirm, explain, issue, merge, recommend, recover, report
 from baselines.commands import list as list_command
 from baselines.files.run_folder import RunFileError
 
@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "recommend": recommend,
     "confirm": confirm,
     "bisect": bisect,
+    "explain": explain,
     "issue": issue,
     "clean": clean,
     "list": list_command,

@@ -54,9 +54,14 @@ class Fit:
 
 def fit(launches: Sequence[LaunchPair]) -> Fit | None:
     """The fit of a benchmark's launch pairs; None where both orders are not there, or nothing is left for the noise."""
-    firsts = [one.log_ratio for one in launches if one.measured_first]
-    seconds = [one.log_ratio for one in launches if not one.measured_first]
-    df = len(launches) - 2
+    return fit_of([(one.log_ratio, one.measured_first) for one in launches])
+
+
+def fit_of(pairs: Sequence[tuple[float, bool]]) -> Fit | None:
+    """The same of any number that a launch pair gives, each with whether the measured side was loaded first."""
+    firsts = [value for value, measured_first in pairs if measured_first]
+    seconds = [value for value, measured_first in pairs if not measured_first]
+    df = len(pairs) - 2
     if not firsts or not seconds or df < 1:
         return None
     squares = math.fsum((value - fmean(group)) ** 2 for group in (firsts, seconds) for value in group)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from baselines.comparing.comparison import WORST_FIRST, Comparison, order
 from baselines.comparing.differences import Change, differences
+from baselines.explaining.explanation import Explanation
+from baselines.explaining.explanation_file import read_explanations
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import one_line
 from baselines.report.claims import Claim
@@ -48,6 +50,8 @@ class View:
     """What for, and the command."""
     duet: DuetSection | None
     """What the run said of itself beside a reference environment."""
+    explained: tuple[Explanation, ...] = ()
+    """Benchmarks of which it was profiled where their time goes, or where two sides differ."""
 
     @functools.cached_property
     def points(self) -> tuple[Point, ...]:
@@ -86,6 +90,7 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         suite=one_line(comparison.shift.reason),
         next_steps=tuple((what, one_line(command)) for what, command in next_steps(comparison, rows)),
         duet=section_of(run),
+        explained=tuple(read_explanations(run)),
     )
 
 

@@ -79,7 +79,7 @@ def draw(panel: Panel, name: str) -> str:
     figure.patch.set_visible(False)
     axes = figure.add_subplot()
     axes.patch.set_visible(False)
-    {"lines": _lines, "rows": _rows, "cpus": _cpus}[panel.kind](axes, panel)
+    {"lines": _lines, "rows": _rows, "bars": _bars, "cpus": _cpus}[panel.kind](axes, panel)
     return for_page(_text_of(figure), name=name, title=panel.title, words=in_words(panel), colours=HEXES)
 
 
@@ -87,16 +87,15 @@ def in_words(panel: Panel) -> str:
     """What a panel shows, for those who do not see it; its table has the rest."""
     if panel.kind == "cpus":
         return f"{panel.title}: {len(panel.ticks)} configurations on CPUs; what each did is in the table."
-    unit = panel.x_label if panel.kind == "rows" else panel.y_label
+    by_row = panel.kind in ("rows", "bars")
+    unit = panel.x_label if by_row else panel.y_label
     names = dict(panel.ticks)
     lines = [
         f"{short(one.label)}: " * bool(one.label)
         + ", ".join(f"{names.get(dot.x, f'{dot.x:g}')}: {dot.value:.3g}" for dot in one.dots)
         for one in panel.series
     ]
-    return short(
-        f"{short(panel.title)}. {unit}, by {'row' if panel.kind == 'rows' else panel.x_label}. {'; '.join(lines)}", 900
-    )
+    return short(f"{short(panel.title)}. {unit}, by {'row' if by_row else panel.x_label}. {'; '.join(lines)}", 900)
 
 
 def _lines(axes: Axes, panel: Panel) -> None:
@@ -130,6 +129,18 @@ def _rows(axes: Axes, panel: Panel) -> None:
     axes.set_xlabel(panel.x_label)
     _value_scale(axes.xaxis, axes, "x", panel)
     _row_names(axes, panel)
+
+
+def _bars(axes: Axes, panel: Panel) -> None:
+    """A bar from zero in each row, with its interval; series lie in the same rows, and give colours."""
+    for one in panel.series:
+        places, values = [dot.x for dot in one.dots], [dot.value for dot in one.dots]
+        axes.barh(places, values, height=0.62, color=HEXES[one.colour], xerr=_errors(one), ecolor=HEXES["ink"], capsize=2)
+    axes.axvline(0, color=HEXES["quiet"], linewidth=0.8)
+    axes.set_xlabel(panel.x_label)
+    _value_scale(axes.xaxis, axes, "x", panel)
+    _row_names(axes, panel)
+    axes.grid(visible=False, axis="y")
 
 
 def _cpus(axes: Axes, panel: Panel) -> None:

@@ -59,7 +59,7 @@ class Panel:
     """One drawing."""
 
     title: str
-    kind: Literal["lines", "rows", "cpus"] = "lines"
+    kind: Literal["lines", "rows", "bars", "cpus"] = "lines"
     x_label: str
     y_label: str = ""
     ticks: tuple[tuple[float, str], ...] = ()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from baselines.explaining.wording import headline, label_of
 from baselines.report.chosen import chosen, counted_rows
 from baselines.report.duet_section import HEADS as DUET_HEADS
 from baselines.report.duet_section import DuetSection
@@ -99,6 +100,7 @@ def _top(view: View) -> list[str]:
     lines = [f"## {view.headline}", ""]
     lines += [f"- {word}: {escaped(text)}" for word, text in view.facts]
     lines += [f"- **changed**: {escaped(change.text)}" for change in view.changes]
+    lines += [f"- **explained** {escaped(label_of(one))}: {escaped(headline(one))}" for one in view.explained]
     lines += [f"- **note**: {escaped(notice)}" for notice in view.notices]
     return lines
 

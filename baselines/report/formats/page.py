@@ -10,6 +10,7 @@ from typing import Any, Final
 from baselines.report.chosen import by_question, chosen, counted_rows, question_of
 from baselines.report.claims import Answer
 from baselines.report.duet_section import HEADS as DUET_HEADS
+from baselines.report.explained_section import explained_sections
 from baselines.report.figures.draw import MARKERS, draw, drawing
 from baselines.report.figures.questions import HISTORY, figures_about, figures_of
 from baselines.report.figures.shared import TABLE_HAS_ALL, thinned
@@ -97,6 +98,7 @@ def page(view: View, question: str | None = None, room: Room | None = None) -> s
     templates.filters["cut"] = cut
     room = room or (EVERYTHING if question else Room())
     with drawing():
+        explained = [] if question else [(one, drawn(one.figure, room)) for one in explained_sections(view.explained)]
         figures = [drawn(figure, room) for figure in (figures_about(view, question) if question else figures_of(view))]
     run = view.comparison.run
     rows = [row for row in view.rows if question in (None, question_of(row))]
@@ -109,6 +111,7 @@ def page(view: View, question: str | None = None, room: Room | None = None) -> s
         heads=HEADS,
         section=None if question else view.duet,
         duet_heads=DUET_HEADS,
+        explained=explained,
         looked_at=strips.beside(looked_at.shown),
         more=parts_of(looked_at.left_out, room.looked_at, strips),
         rest=[everything(rest, strips)] if 0 < len(rest) <= room.rest else parts_of(rest, room.rest, strips),
