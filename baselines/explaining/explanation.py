@@ -82,8 +82,13 @@ class Explanation:
 
     @property
     def adds_up(self) -> bool:
-        """Whether the differences of all classes together lie within the interval of the whole's."""
+        """Whether the differences of all classes together lie within the interval of the whole's.
+
+        Or where they spread more than the whole does: whether what is not explained may be nothing, by its own interval.
+        """
         if self.whole is None or self.whole.difference is None:
+            return True
+        if self.not_explained is not None and not self.not_explained.excludes_zero:
             return True
         parts_s = sum(one.difference.seconds for one in self.classes if one.difference is not None)
         return self.whole.difference.low <= parts_s <= self.whole.difference.high
