@@ -33,6 +33,7 @@ def test_a_run_ends_with_the_path_of_its_report(suite: Suite, tmp_path: Path) ->
     assert ended.code == 0, ended.text
     (folder,) = suite.runs.iterdir()
     assert ended.text.rstrip().splitlines()[-1] == f"report: {folder / 'report' / PAGE}, and in {elsewhere}"
+    assert [line for line in ended.text.splitlines() if line.startswith("What to run here: ")]
     for where in (folder / "report", elsewhere):
         assert sorted(path.name for path in where.iterdir()) == [PAGE, "report.md", "verdicts.json"]
     assert not summary.exists(), "a step of the job asks for its summary"
@@ -65,7 +66,8 @@ def test_a_report_that_fails_says_so_and_how_to_try_again(tmp_path: Path) -> Non
     run = run_folder(tmp_path, benchmark(ONE))
     (run / "report").write_text("a file")
     before = (run / "run.json").read_bytes()
-    line, red = report(run, tmp_path / "store", None, REPOSITORY)
+    written = report(run, tmp_path / "store", None, REPOSITORY)
+    line, red = written.line, written.red
     assert red
     assert line.startswith("ERROR: the report could not be written (error: ")
     assert line.endswith(f"the run is kept. Try: python -m baselines report {run}")
@@ -76,7 +78,8 @@ def test_the_second_folder_may_fail_alone(tmp_path: Path) -> None:
     """The first report is still there, and named."""
     run = run_folder(tmp_path, benchmark(ONE))
     (tmp_path / "taken").write_text("a file")
-    line, red = report(run, tmp_path / "store", tmp_path / "taken", REPOSITORY)
+    written = report(run, tmp_path / "store", tmp_path / "taken", REPOSITORY)
+    line, red = written.line, written.red
     assert red
     assert line.startswith(f"ERROR: --report {tmp_path / 'taken'}: ")
     assert line.endswith(f"the report is {run / 'report' / PAGE}")
@@ -90,7 +93,8 @@ def test_a_report_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: p
         raise subprocess.TimeoutExpired(command, 120)
 
     monkeypatch.setattr(subprocess, "run", late)
-    line, red = report(tmp_path, tmp_path, None, tmp_path)
+    written = report(tmp_path, tmp_path, None, tmp_path)
+    line, red = written.line, written.red
     assert red
     assert "took more than 120 s and was given up; the run is kept" in line
 
@@ -117,7 +121,8 @@ def test_a_shell_that_keeps_python_safe(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """PYTHONSAFEPATH keeps `python -m` from this checkout: the report is written all the same."""
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     folder = run_folder(tmp_path, benchmark(ONE))
-    line, red = report(folder, tmp_path / "store", None, REPOSITORY)
+    written = report(folder, tmp_path / "store", None, REPOSITORY)
+    line, red = written.line, written.red
     assert not red, line
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,27 +14,18 @@ from baselines.deploying.best_configurations import Candidate, Recommendation, r
 from baselines.deploying.command_line import command_lines, in_code
 from baselines.deploying.dispatch_plan import plan_of, write_plan
 from baselines.deploying.promise import LEVEL, Promise, reaches
+from baselines.deploying.words import configuration_text, promise_text, samples_text
 from baselines.files.past import pasts
 from baselines.files.reading_runs import read_with_content
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import accepted_runs
 from baselines.judging.policy import Policy
-from baselines.judging.wording import counted, duration_text, one_line, shown, three_digits
+from baselines.judging.wording import duration_text, one_line, shown, three_digits
 
 HELP = "the best configuration of every problem size of a run, what it promises and how to run it"
 _NAMED: Final = 3  # others that a line names
 _LINES: Final = 8  # command lines that are spelt out
-_KNOWN: Final = {
-    "backend",
-    "precision",
-    "threads",
-    "cpus",
-    "memory_policy",
-    "memory_nodes",
-    "backend_file_sha256",
-    "passed_env",
-}
 
 Cards = Mapping[str, Mapping[str, Any]]
 """What a run says of its backends, by name."""
@@ -144,22 +135,6 @@ def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int, card
         yield f"{margin}in the program: {code}"
 
 
-def configuration_text(candidate: Candidate) -> str:
-    """`onnxruntime fp32, 2 threads, 1 instance`; whatever else is not as it comes."""
-    words = candidate.result.configuration
-    threads = words.get("threads")
-    parts = [
-        f"{words.get('backend')} {words.get('precision')}",
-        "default threads" if threads is None else counted(threads, "thread"),
-        counted(len(candidate.instances), "instance"),
-    ]
-    if words.get("memory_nodes"):
-        parts.append(f"memory {words.get('memory_policy')} on nodes {words['memory_nodes']}")
-    parts += [f"{name} {value}" for name, value in words.items() if name not in _KNOWN and value not in (None, "default")]
-    parts += [f"{name}={value}" for name, value in candidate.result.passed_env.items()]
-    return ", ".join(parts)
-
-
 def costs(one: Recommendation, price: float, cores: int | None) -> Iterable[str]:
     """What a million samples cost: of the configuration with the highest throughput, and per core.
 
@@ -193,16 +168,6 @@ def cost_per_million(price: float, throughput: Promise) -> Promise:
     """What a million samples cost, with the throughput's interval: the other way round."""
     cost, low, high = (1e6 * price / 3600 / one for one in (throughput.value, throughput.high, throughput.low))
     return Promise(value=cost, low=low, high=high)
-
-
-def promise_text(promise: Promise, unit: Callable[[float], str]) -> str:
-    """`25.1 ms (24.0 ms to 26.2 ms)`; of a cost `0.331 (0.321 to 0.342)`."""
-    return f"{unit(promise.value)} ({unit(promise.low)} to {unit(promise.high)})"
-
-
-def samples_text(value: float) -> str:
-    """`120 samples/s`."""
-    return f"{three_digits(value)} samples/s"
 
 
 def plan_lines(plan: Mapping[str, Any], path: Path, options: Sequence[str]) -> Iterable[str]:

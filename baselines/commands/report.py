@@ -30,6 +30,11 @@ def declare(command: argparse.ArgumentParser) -> None:
         "history, ...; again for another",
     )
     command.add_argument("--output", type=Path, metavar="DIR", help="default: report/ in the run's folder")
+    command.add_argument(
+        "--told-only",
+        action="store_true",
+        help="print what to run here alone, as a run does at its end; the files are written",
+    )
     take_any_machine(command)
     take_store(command)
 
@@ -42,4 +47,8 @@ def run(arguments: argparse.Namespace) -> str:
     view = view_of(comparison)
     paths = write_report(view, folder, arguments.question)
     add_to_summary(view)
-    return "\n".join([view.headline, *(f"written  {shown(path)}" for path in paths)])
+    told = view.told.texts if view.told else []
+    if arguments.told_only:
+        return "\n".join(told)
+    first = [*told, view.headline] if view.told_first else [view.headline, *told]
+    return "\n".join([*first, *(f"written  {shown(path)}" for path in paths)])

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from baselines.comparing.comparison import WORST_FIRST, Comparison, order
 from baselines.comparing.differences import Change, differences
+from baselines.deploying.promise import reaches
+from baselines.deploying.told import TITLE, Told, told_of
 from baselines.explaining.explanation import Explanation
 from baselines.explaining.explanation_file import read_explanations
 from baselines.judging.judgement import Verdict
-from baselines.judging.wording import one_line
+from baselines.judging.wording import counted, one_line
 from baselines.report.claims import Claim
 from baselines.report.culprits import culprit_notices
 from baselines.report.duet_section import DuetSection, section_of
@@ -63,6 +65,32 @@ class View:
         """Of the study, and what this run says about them; empty where it was measured by another suite."""
         run = self.comparison.run
         return claims_of(self.points, run) if run.ours else ()
+
+    @functools.cached_property
+    def told(self) -> Told | None:
+        """What to run on this machine; None where the run says nothing of it, or is about two environments."""
+        comparison, run = self.comparison, self.comparison.run
+        if not run.ours or not run.results or self.duet is not None:
+            return None
+        physical = run.machine_hard.get("physical_cores")
+        cores = physical if isinstance(physical, int) and physical > 0 else None
+        results = [(result, comparison.records[key]) for key, result in run.by_key.items()]
+        return told_of(run, results, reaches(run.by_key, comparison.past), cores)
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict to tell: anything else than that all is new."""
+        return self.duet is not None or any(verdict is not Verdict.NEW for verdict, _ in self.counts)
+
+    @property
+    def told_first(self) -> bool:
+        """Whether what to run comes before everything else; after the verdicts where there are any."""
+        return self.told is not None and not self.judged
+
+    @property
+    def title(self) -> str:
+        """The first words of a report."""
+        return f"{TITLE.lower()}, by {counted(len(self.rows), 'benchmark')}" if self.told_first else self.headline
 
     @property
     def headline(self) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from baselines.deploying.told import TITLE, Told
 from baselines.explaining.wording import headline, label_of
 from baselines.report.chosen import chosen, counted_rows
 from baselines.report.duet_section import HEADS as DUET_HEADS
@@ -97,12 +98,24 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def _top(view: View) -> list[str]:
-    lines = [f"## {view.headline}", ""]
+    lines = [f"## {view.title}", ""]
+    lines += [*told_lines(view.told), "", f"### {view.headline}", ""] if view.told and view.told_first else []
     lines += [f"- {word}: {escaped(text)}" for word, text in view.facts]
     lines += [f"- **changed**: {escaped(change.text)}" for change in view.changes]
     lines += [f"- **explained** {escaped(label_of(one))}: {escaped(headline(one))}" for one in view.explained]
     lines += [f"- **note**: {escaped(notice)}" for notice in view.notices]
     return lines
+
+
+def told_lines(told: Told) -> list[str]:
+    """What to run here: a point for each line, with what is typed indented below it, which needs no fence."""
+    lines = [f"{escaped(told.head).capitalize()}:", ""]
+    for line in told.lines:
+        if line.kind == "typed":
+            lines += ["", f"      {line.text}", ""]
+        else:
+            lines.append(f"{'  - ' if line.kind == 'under' else '- '}{escaped(line.text)}")
+    return [*lines, f"- {escaped(told.more)}"]
 
 
 def _joined(
@@ -122,6 +135,7 @@ def _joined(
     if cut:
         lines += ["", f"{counted_rows(cut)} left out: the summary has no room for these rows. They are in the report."]
     lines += ["", f"Suite: {escaped(view.suite)}"]
+    lines += ["", f"### {TITLE}", "", *told_lines(view.told)] if view.told and not view.told_first else []
     lines += duet_lines(view.duet) if view.duet else []
     lines += bottom
     for what, command in view.next_steps:
