@@ -15,6 +15,7 @@ pytest_plugins = [
     "fixtures.conditions.collection",
     "fixtures.conditions.axes",
     "fixtures.conditions.deployment",
+    "fixtures.conditions.limited",
     "fixtures.conditions.profiled",
     "fixtures.conditions.measure",
     "fixtures.conditions.stream",

@@ -33,7 +33,8 @@ def disturbed_because(result: Result) -> str | None:
     """What took CPU time away from a launch; None when nothing did, or the file does not say."""
     if result.steal_share is not None and result.steal_share > STEAL_SHARE_LIMIT:
         return f"a hypervisor took {result.steal_share:.0%} of its CPUs' time (limit {STEAL_SHARE_LIMIT:.0%})"
-    if result.throttled_share is not None and result.throttled_share > THROTTLED_SHARE_LIMIT:
+    asked_for = result.configuration.get("cpu_quota") is not None  # what it stops is what is measured, and compared with it
+    if not asked_for and result.throttled_share is not None and result.throttled_share > THROTTLED_SHARE_LIMIT:
         periods = f"{result.throttled_share:.0%} of the quota's periods (limit {THROTTLED_SHARE_LIMIT:.0%})"
         return f"a CPU quota stopped it in {periods}; lift the quota, or use fewer threads"
     if result.wait_share is not None and result.others_share is not None:

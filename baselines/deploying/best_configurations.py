@@ -1,16 +1,20 @@
 """The best measured configuration of every problem size, and what it promises. Values; recommend.py prints them.
 
-Only problem sizes are compared: a stream of requests (smart dispatching) has no single one and is left out.
+Only problem sizes are compared: a stream of requests (smart dispatching) has no single one and is left out, and so is what was
+measured under a CPU quota or in a cpuset of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from baselines.deploying.promise import Promise, Reach
 from baselines.files.result import Result
+
+_OTHERWISE: Final = frozenset({"dispatch_policy", "cpu_quota", "cpuset"})
+"""Words of configurations that answer another question than what to run here: a stream, or less than the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ def recommendations(
     by_size: dict[tuple[int, int], list[Candidate]] = {}
     for result, record in results:
         size = (result.problem_size.get("batch_size"), result.problem_size.get("sequence_length"))
-        if "dispatch_policy" not in result.configuration and isinstance(size[0], int) and isinstance(size[1], int):
+        if not _OTHERWISE & result.configuration.keys() and isinstance(size[0], int) and isinstance(size[1], int):
             by_size.setdefault((size[0], size[1]), []).append(_candidate(result, record, reaches[result.key]))
     return [_recommendation(size, by_size[size], cores) for size in sorted(by_size)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, TypeVar
 
-from baselines.report.figures import choices, cpus, history, lines, streams
+from baselines.report.figures import choices, cpus, history, limits, lines, streams
 from baselines.report.figures.shared import Looks, axes_text, looks
 from baselines.report.figures.values import MOST_PANELS, MOST_ROWS, Figure
 from baselines.report.points import Point, asked, grouped
@@ -88,6 +88,13 @@ QUESTIONS: Final = (
         title="Precision",
         lead="What do smaller number formats give? The study announced float16, int8 and int4 and measured fp32 only.",
         figure=choices.precisions,
+    ),
+    Question(
+        name="cpu_limits",
+        title="CPU limits",
+        lead="What a container's CPU quota does to latency: threads that the framework takes by itself, a thread for each "
+        "whole CPU of the quota, and a cpuset in its place. The study did not ask.",
+        figure=limits.cpu_limits,
     ),
     Question(
         name="runtime_tuning",

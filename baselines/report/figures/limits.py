@@ -1,0 +1,96 @@
+"""The figure of CPU limits: latency by quota and by how the threads were sized, and which number each runtime went by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from baselines.judging.wording import duration_text
+from baselines.report.figures.choices import choices
+from baselines.report.figures.shared import Looks
+from baselines.report.figures.values import Figure, Table
+from baselines.report.points import Point, grouped
+
+HEADS = (
+    *("backend", "limit", "batch x sequence", "median", "new runs lie within", "slowest", "throttled periods"),
+    *("threads at work", "samples/s"),
+)
+
+
+def cpu_limits(points: Sequence[Point], backends: Looks) -> Figure:
+    """A row per limit, a dot per backend; the table says how often the kernel stopped it, and how many threads were at work."""
+    ordered = sorted(points, key=lambda one: (quota_of(one), one.word("way"), one.backend))
+    figure = choices(ordered, backends, named, "limit")
+    rows = tuple(row(one) for one in sorted(ordered, key=lambda one: (one.size, one.backend)))
+    believed = tuple(
+        f"{backend}: {why}" for backend, mine in grouped(ordered, lambda one: one.backend).items() for why in beliefs(mine)
+    )
+    return replace(figure, table=Table(heads=HEADS, rows=rows, words=3), notes=(*figure.notes, *believed))
+
+
+def named(point: Point) -> str:
+    """`0.5 CPUs, default threads`, `cpuset of 1`."""
+    quota, way = point.word("quota"), point.word("way")
+    return f"cpuset of {quota}" if way == "cpuset" else f"{quota} CPUs, {way.replace('_', ' ')}"
+
+
+def quota_of(point: Point) -> float:
+    """CPUs' worth of time; 0 where the file says nothing that is a number."""
+    try:
+        return float(point.word("quota"))
+    except ValueError:
+        return 0.0
+
+
+def row(point: Point) -> tuple[str, ...]:
+    """What the table says of a benchmark, under HEADS."""
+    latency, throttled, threads = point.latency, point.result.throttled_share, threads_of(point)
+    tail = "" if point.tail is None else f"{point.tail[0]} {duration_text(point.tail[1])}"
+    return (
+        point.backend,
+        named(point),
+        point.size_text,
+        duration_text(latency.value),
+        f"{duration_text(latency.low)} to {duration_text(latency.high)}",
+        tail,
+        "" if throttled is None or point.word("way") == "cpuset" else f"{throttled:.0%}",
+        "" if threads is None else str(threads),
+        "" if point.throughput is None else f"{point.throughput.value:.3g}",
+    )
+
+
+def threads_of(point: Point) -> int | None:
+    """How many threads of its one instance were at work; None where the file does not say."""
+    return point.workers[0].threads_observed if point.workers else None
+
+
+def beliefs(points: Sequence[Point]) -> Iterable[str]:
+    """By which number a backend sized its threads, as far as its threads at work show it: the quota, the mask, or neither.
+
+    Under a quota the mask has all CPUs, in a cpuset so many as it is of. One that has as many threads at work as CPUs in
+    either follows the mask; one with fewer under a smaller quota reads the quota.
+    """
+    default = [one for one in points if one.word("way") == "default_threads" and threads_of(one) is not None]
+    sets = [one for one in points if one.word("way") == "cpuset" and threads_of(one) is not None]
+    below = [one for one in default if quota_of(one) <= len(one.workers[0].cpus) - 1]
+    narrow = [one for one in sets if default and quota_of(one) <= len(default[0].workers[0].cpus) - 1]
+    if not below:
+        return
+    told = ", ".join(f"{threads_of(one)} at a quota of {one.word('quota')}" for one in below)
+    reads = [_follows(threads_of(one), quota_of(one)) for one in below]
+    if all(reads):
+        yield f"takes threads by the quota ({told})"
+    elif not narrow:
+        yield f"does not read the quota ({told}); whether it reads the mask was not measured"
+    elif all(_follows(threads_of(one), quota_of(one)) for one in narrow):
+        yield f"reads the mask and not the quota ({told}; {_cpusets(narrow)})"
+    else:
+        yield f"reads neither the quota nor the mask: it goes by the host ({told}; {_cpusets(narrow)})"
+
+
+def _follows(threads: int | None, cpus: float) -> bool:
+    return threads is not None and threads <= max(1.0, cpus + 0.5)
+
+
+def _cpusets(points: Sequence[Point]) -> str:
+    return ", ".join(f"{threads_of(one)} in a cpuset of {one.word('quota')}" for one in points)
