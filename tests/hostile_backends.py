@@ -260,3 +260,12 @@ class LosesVariables(PyTorch):
     def import_framework(self, threads: int | None) -> None:
         os.environ.pop("OMP_WAIT_POLICY", None)
         super().import_framework(threads)
+
+
+class IgnoresMask(OnnxRuntime):
+    """Attends to what pads a row."""
+
+    name = "ignores_mask"
+
+    def compile(self, inputs: Any) -> Forward:
+        return super().compile({**inputs, "attention_mask": np.ones_like(inputs["attention_mask"])})

@@ -39,6 +39,8 @@ def axes(preset: str = "default", **changes: object) -> Axes:
         "shared_problem_sizes": chosen.shared_problem_sizes,
         "few_problem_sizes": chosen.few_problem_sizes,
         "fewest_problem_sizes": chosen.fewest_problem_sizes,
+        "limited_problem_sizes": chosen.limited_problem_sizes,
+        "padded_problem_sizes": chosen.padded_problem_sizes,
     }
     return Axes(**{**fields, **changes})  # type: ignore[arg-type]
 

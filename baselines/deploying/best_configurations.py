@@ -1,7 +1,7 @@
 """The best measured configuration of every problem size, and what it promises. Values; recommend.py prints them.
 
-Only problem sizes are compared: a stream of requests (smart dispatching) has no single one and is left out, and so is what was
-measured under a CPU quota or in a cpuset of its own.
+Only problem sizes are compared: a stream of requests (smart dispatching) has no single one and is left out, and so is
+what was measured under a CPU quota or in a cpuset of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 from baselines.deploying.promise import Promise, Reach
 from baselines.files.result import Result
 
-_OTHERWISE: Final = frozenset({"dispatch_policy", "cpu_quota", "cpuset"})
-"""Words of configurations that answer another question than what to run here: a stream, or less than the machine."""
+_OTHERWISE: Final = frozenset({"dispatch_policy", "cpu_quota", "cpuset", "padding"})
+"""Words of results that answer another question than what to run here: a stream, less than the machine, other inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,8 @@ def recommendations(
     by_size: dict[tuple[int, int], list[Candidate]] = {}
     for result, record in results:
         size = (result.problem_size.get("batch_size"), result.problem_size.get("sequence_length"))
-        if not _OTHERWISE & result.configuration.keys() and isinstance(size[0], int) and isinstance(size[1], int):
+        asked = result.configuration.keys() | result.problem_size.keys()
+        if not _OTHERWISE & asked and isinstance(size[0], int) and isinstance(size[1], int):
             by_size.setdefault((size[0], size[1]), []).append(_candidate(result, record, reaches[result.key]))
     return [_recommendation(size, by_size[size], cores) for size in sorted(by_size)]
 

@@ -33,6 +33,8 @@ class Worker:
     threads_observed: int | None
     cpu_time_s: float | None
     wall_s: float | None
+    pool_threads: int | None
+    """What the framework says of its pool; None where it says nothing, as ONNX Runtime of one that it sized itself."""
     pinned: int | None
     """Threads that the framework narrowed to one CPU."""
 
@@ -68,6 +70,8 @@ class Point:
     error: float | None
     """Largest difference from the fp32 reference."""
     dispatching: Mapping[str, Any]
+    tokens: Mapping[str, Any]
+    """Real and computed positions of a forward pass, where padding is the question."""
 
     @property
     def latency(self) -> Promise:
@@ -155,6 +159,7 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
         no_limit=_text(mapping(extra.get("limit")).get("reason")),
         error=number(mapping(extra.get("parity")).get("max_abs_error")),
         dispatching=mapping(extra.get("dispatching")),
+        tokens=mapping(extra.get("tokens")),
     )
 
 
@@ -166,6 +171,7 @@ def _worker(words: Mapping[str, Any]) -> Worker:
         threads_observed=_told(words.get("threads_observed")),
         cpu_time_s=number(words.get("cpu_time_s")),
         wall_s=number(words.get("wall_s")),
+        pool_threads=_told(mapping(words.get("pool")).get("intra_op")) or None,
         pinned=_told(words.get("pinned_by_framework")),
     )
 

@@ -13,12 +13,12 @@ from baselines.report.points import Point, grouped
 
 HEADS = (
     *("backend", "limit", "batch x sequence", "median", "new runs lie within", "slowest", "throttled periods"),
-    *("threads at work", "samples/s"),
+    *("threads", "samples/s"),
 )
 
 
 def cpu_limits(points: Sequence[Point], backends: Looks) -> Figure:
-    """A row per limit, a dot per backend; the table says how often the kernel stopped it, and how many threads were at work."""
+    """A row per limit, a dot per backend; the table says how often the kernel stopped it, and how many threads it had."""
     ordered = sorted(points, key=lambda one: (quota_of(one), one.word("way"), one.backend))
     figure = choices(ordered, backends, named, "limit")
     rows = tuple(row(one) for one in sorted(ordered, key=lambda one: (one.size, one.backend)))
@@ -60,14 +60,14 @@ def row(point: Point) -> tuple[str, ...]:
 
 
 def threads_of(point: Point) -> int | None:
-    """How many threads of its one instance were at work; None where the file does not say."""
-    return point.workers[0].threads_observed if point.workers else None
+    """What the framework says of its pool, or else how many threads were at work; None where the file says neither."""
+    return (point.workers[0].pool_threads or point.workers[0].threads_observed) if point.workers else None
 
 
 def beliefs(points: Sequence[Point]) -> Iterable[str]:
-    """By which number a backend sized its threads, as far as its threads at work show it: the quota, the mask, or neither.
+    """By which number a backend sized its threads, as far as its threads show it: the quota, the mask, or neither.
 
-    Under a quota the mask has all CPUs, in a cpuset so many as it is of. One that has as many threads at work as CPUs in
+    Under a quota the mask has all CPUs, in a cpuset so many as it is of. One that has as many threads as CPUs in
     either follows the mask; one with fewer under a smaller quota reads the quota.
     """
     default = [one for one in points if one.word("way") == "default_threads" and threads_of(one) is not None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, TypeVar
 
-from baselines.report.figures import choices, cpus, history, limits, lines, streams
+from baselines.report.figures import choices, cpus, history, limits, lines, padding, streams
 from baselines.report.figures.shared import Looks, axes_text, looks
 from baselines.report.figures.values import MOST_PANELS, MOST_ROWS, Figure
 from baselines.report.points import Point, asked, grouped
@@ -88,6 +88,13 @@ QUESTIONS: Final = (
         title="Precision",
         lead="What do smaller number formats give? The study announced float16, int8 and int4 and measured fp32 only.",
         figure=choices.precisions,
+    ),
+    Question(
+        name="padding",
+        title="Padding",
+        lead="What does a mask cost, and how are passages of many lengths best put into batches? Every row is answered as "
+        "it is alone. The study's batches had no padded position.",
+        figure=padding.padding,
     ),
     Question(
         name="cpu_limits",

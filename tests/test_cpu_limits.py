@@ -1,0 +1,203 @@
+"""CPU limits: made in a control group of its own, read back, counted as the kernel counts, and no disturbance."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.accepting.refusals import unstable_because
+from baselines.comparing.disturbance import disturbed_because
+from baselines.files.reading_benchmarks import result_of
+from baselines.report.figures.questions import figures_of
+from baselines.report.view import View
+from fixtures.asked import layouts
+from fixtures.asked.configuration import Configuration
+from fixtures.asked.cost import cpus_of
+from fixtures.asked.layouts import limit_layouts
+from fixtures.machine import cpu_limit
+from fixtures.machine.cgroup import quota_periods
+from fixtures.machine.cpu_limit import PREFIX, CpuLimit, CpuLimitError, Group, check, made, why_not
+from fixtures.measurement.watch import Watch
+from tests.builders import answer, view_of_runs
+from tests.suite import Suite
+from tests.test_matrix import FOUR_CORES
+from tests.test_recommend import ONE, measured
+
+LIMITS = "benchmarks/test_cpu_limits.py"
+SPINNING = (sys.executable, "-S", "-c", "while True: pass")
+makes_groups = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+makes_cpusets = pytest.mark.skipif(why_not(cpuset=True) is not None, reason=str(why_not(cpuset=True)))
+
+
+def in_force(limit: CpuLimit) -> Iterator[tuple[subprocess.Popen[bytes], Group]]:
+    """A process that computes under a limit, and its groups."""
+    group = made(limit)
+    process = subprocess.Popen([*group.launcher, *SPINNING])
+    try:
+        time.sleep(0.3)  # until the launcher has become the process
+        yield process, group
+    finally:
+        process.kill()
+        process.wait()
+        group.remove()
+
+
+@makes_groups
+def test_a_quota_is_read_back_and_counted_as_the_kernel_does() -> None:
+    """The group that was made limits that process; its periods and stops are those of its cpu.stat."""
+    for process, group in in_force(CpuLimit(quota=0.2)):
+        check(process.pid, CpuLimit(quota=0.2))
+        with pytest.raises(CpuLimitError, match=re.escape("asked for a quota of 0.5 CPUs, the kernel has 0.2 for it")):
+            check(process.pid, CpuLimit(quota=0.5))
+        watch = Watch({process.pid: (0,)})
+        before = quota_periods(pid=process.pid)
+        with watch.stretch():
+            time.sleep(1.0)
+        after = quota_periods(pid=process.pid)
+        (counted,) = [
+            (after[one][0] - before[one][0], after[one][1] - before[one][1]) for one in after if PREFIX in one.name
+        ]
+        periods, throttled = watch.throttled
+        assert abs(periods - counted[0]) <= 1  # a period may end between two readings
+        assert abs(throttled - counted[1]) <= 1
+        assert throttled >= 8, "a fifth of a CPU stops who wants all of it in each of ten periods"
+        assert watch.as_json()["throttled_share"] == throttled / periods
+        folders = group.folders
+    assert not any(folder.exists() for folder in folders)
+
+
+@makes_cpusets
+def test_a_cpuset_is_read_back_and_cannot_be_left() -> None:
+    """Whoever is in it sees its CPUs alone."""
+    first = min(os.sched_getaffinity(0))
+    for process, _ in in_force(CpuLimit(cpuset=(first,))):
+        check(process.pid, CpuLimit(cpuset=(first,)))
+        assert os.sched_getaffinity(process.pid) == {first}
+        if len(others := os.sched_getaffinity(0) - {first}):
+            with pytest.raises(OSError, match="Invalid argument"):
+                os.sched_setaffinity(process.pid, others)
+            with pytest.raises(CpuLimitError, match="asked for a cpuset of CPUs"):
+                check(process.pid, CpuLimit(cpuset=tuple(others)))
+
+
+def test_no_limit_needs_no_group() -> None:
+    """Every other benchmark starts as before."""
+    assert made(CpuLimit()) == Group()
+    assert Configuration(backend="pytorch", precision="fp32", threads=1, cpus=(0,)).limit == CpuLimit()
+
+
+def test_where_none_can_be_made_the_reason_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hierarchy without the controller: the empty group goes again, and systemd-run is named as what was tried too."""
+    monkeypatch.setattr(cpu_limit.shutil, "which", lambda _: None)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/\n")
+    (tmp_path / "proc/self/mountinfo").write_text("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    with pytest.raises(CpuLimitError, match=r"sys/fs/cgroup: its groups have no controller cpu\); and systemd-run"):
+        made(CpuLimit(quota=1.0), tmp_path)
+    assert list((tmp_path / "sys/fs/cgroup").iterdir()) == []
+
+
+def test_quotas_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a CPU, one, one and a half, and the thread counts; cpusets of whole ones; one skip where none can be made."""
+    monkeypatch.setattr(layouts, "why_no_limit", lambda *, cpuset=False: None)
+    found = limit_layouts((1, 2, 4), FOUR_CORES)
+    ways = ("default_threads", "quota_threads")
+    assert [one.name for one in found] == [
+        *(f"quota0.5-{way}" for way in ways),
+        *(f"quota1-{way}" for way in (*ways, "cpuset")),
+        *(f"quota1.5-{way}" for way in ways),
+        *(f"quota2-{way}" for way in (*ways, "cpuset")),
+        *(f"quota4-{way}" for way in (*ways, "cpuset")),
+    ]
+    assert not any(one.skip for one in found)
+    monkeypatch.setattr(layouts, "why_no_limit", lambda *, cpuset=False: "no cgroup")
+    assert [one.skip for one in limit_layouts((1, 2, 4), FOUR_CORES)] == ["no cgroup"]
+
+
+def test_half_a_cpu_is_planned_as_half(tmp_path: Path) -> None:
+    """A benchmark under a quota costs as much more; it recommends nothing, for it had less than the machine."""
+    assert cpus_of({"quota": "0.5"}, FOUR_CORES) == 0.5
+    assert cpus_of({"quota": "8"}, FOUR_CORES) == 4
+    fast = measured("onnxruntime-fp32-quota2", 0.001, question="cpu_limits", threads=None, cpu_quota=2.0)
+    view = view_of_runs(tmp_path, [ONE, fast])
+    assert view.told is not None
+    assert "16.0 ms" in view.told.lines[0].text
+
+
+def test_what_a_quota_stops_is_a_disturbance_where_nobody_asked_for_it() -> None:
+    """The same launch without the quota in its configuration was disturbed."""
+    throttled = {"throttled_share": 0.9}
+    asked = measured("a", 0.1, question="cpu_limits", threads=None, extra=throttled, cpu_quota=0.5)
+    assert disturbed_because(result_of(asked)) is None
+    assert "a CPU quota stopped it" in str(disturbed_because(result_of(measured("a", 0.1, extra=throttled))))
+    assert result_of(asked).key != result_of(measured("a", 0.1, question="cpu_limits", threads=None, cpu_quota=1.0)).key
+
+
+@pytest.mark.parametrize(
+    ("at_quota", "in_cpuset", "said"),
+    [
+        (1, 1, "takes threads by the quota (1 at a quota of 1)"),
+        (4, 1, "reads the mask and not the quota (4 at a quota of 1; 1 in a cpuset of 1)"),
+        (4, 4, "reads neither the quota nor the mask: it goes by the host (4 at a quota of 1; 4 in a cpuset of 1)"),
+    ],
+)
+def test_which_number_a_runtime_goes_by(tmp_path: Path, at_quota: int, in_cpuset: int, said: str) -> None:
+    """Read off the threads that it has under a quota, where the mask has four CPUs, and in a cpuset of one."""
+
+    def limited(way: str, threads: int, cpus: list[int]) -> dict[str, Any]:
+        worker = {"cpus": cpus, "thread_masks": [[cpus, threads]], "threads_observed": threads, "pool": {"intra_op": 0}}
+        return answer("cpu_limits", 0.1, quota="1", way=way, extra_info={"per_instance": [worker], "throttled_share": 0.25})
+
+    view = view_of_runs(tmp_path, [limited("default_threads", at_quota, [0, 1, 2, 3]), limited("cpuset", in_cpuset, [0])])
+    figure = figure_of(view)
+    assert figure.notes == (f"pytorch: {said}",)
+    assert figure.table.rows[0][1] == "cpuset of 1"
+    assert figure.table.rows[1][6] == "25%"
+
+
+def figure_of(view: View) -> Any:
+    """The one about CPU limits."""
+    (found,) = [one for one in figures_of(view) if one.question == "cpu_limits"]
+    return found
+
+
+def test_quick_leaves_it_out_and_says_who_asks(suite: Suite) -> None:
+    """A skip with its reason, however the problem size is named."""
+    ended = suite(LIMITS, "--preset=quick", "--benchmark-only", "-rs")
+    assert ended.code == 0, ended.text
+    assert "preset quick leaves this question out: --preset default asks it" in ended.text
+
+
+@makes_groups
+@makes_cpusets
+@pytest.mark.every_cpu
+def test_a_run_of_it(suite: Suite) -> None:
+    """Each has its quota in its identity and the kernel's counts; it is no disturbance, and nothing is left behind."""
+    asked = ("--preset=default", "--model=bert-tiny", "--backends=onnxruntime", "--benchmark-max-time=0.5")
+    ended = suite(LIMITS, "--benchmark-only", *asked, "-k", "quota0.5 or quota1-cpuset")
+    assert ended.code == 0, ended.text
+    half = ended.benchmarks["onnxruntime-fp32-quota0.5-quota_threads-batch1-seq32"]
+    words = half["extra_info"]
+    assert (words["configuration"]["cpu_quota"], words["configuration"]["threads"]) == (0.5, 1)
+    assert words["cpu_limit"]["throttled"] >= 3, "one thread at work uses half a CPU up in every period"
+    assert words["throttled_share"] == words["cpu_limit"]["throttled"] / words["cpu_limit"]["periods"]
+    assert unstable_because(result_of(half)) in (
+        None,
+        "its rounds still became faster when warm-up ended (warm_up.steady is false)",
+    )
+    alone = ended.benchmarks["onnxruntime-fp32-quota1-cpuset-batch1-seq32"]["extra_info"]
+    assert alone["configuration"]["cpuset"] is True
+    assert "cpu_quota" not in alone["configuration"]
+    assert len(alone["per_instance"][0]["cpus"]) == 1
+    assert alone["per_instance"][0]["strayed_threads"] == 0
+    groups = [path for path in Path("/sys/fs/cgroup").glob(f"*/{PREFIX}-*-*") if re.search(r"-\d+-\d+$", path.name)]
+    assert [path for path in groups if not Path(f"/proc/{path.name.split('-')[3]}").exists()] == []
