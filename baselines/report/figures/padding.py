@@ -71,10 +71,8 @@ def rankings(points: Sequence[Point]) -> Iterable[str]:
                 if plain[ahead].latency.high < plain[behind].latency.low
                 and masked[behind].latency.high < masked[ahead].latency.low
             ]
-            told = (
-                f"{', '.join(swapped)} change places" if swapped else "no two backends change places beyond their intervals"
-            )
-            yield f"{size}, mask {word} against none: {told}"
+            told = f"{', '.join(swapped)} change places" if swapped else "no two backends change places"
+            yield f"{size}, mask {word} against none: {told} (beyond their intervals)"
 
 
 def subnormals(points: Sequence[Point]) -> Iterable[str]:
