@@ -54,7 +54,11 @@ def test_hostile_names_and_reasons_stay_in_their_cells(tmp_path: Path) -> None:
     assert {line.count("|") for line in rows} == {len(HEADS) + 1}
     assert not re.search("@some|(?<!&)#12|<(?!/?(details|summary)>)", re.sub("(?m)^    .*$", "", text))
     assert all(
-        re.match(r"$|## \d|### What the study claimed|- |\||Suite: |Measure again:|Accept as it is:|    p", line)
+        re.match(
+            r"$|## \d|### What the study claimed|### What to run here$|The fastest with answers |- |\||Suite: |"
+            r"Measure again:|Accept as it is:|    p|      python your_program",
+            line,
+        )
         for line in lines
     )
     assert sum("alert(1)" in line for line in lines) == 4  # its row, its reason, what is missing, and the command below

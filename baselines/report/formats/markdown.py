@@ -49,14 +49,15 @@ def markdown(view: View, *, limit: int | None = None, most: int = MOST_ROWS) -> 
     """The text of report.md; `limit` is of its length in bytes as UTF-8, `most` the rows that it has.
 
     Of more rows those that passed are not there, and of the others the worst are, some of each verdict; a line counts what
-    is not. For the limit rows that passed are left out first, then new ones, then claims, then reasons, and a line says so.
+    is not. For the limit rows that passed are left out first, then new ones, then what to run and claims, then reasons, and a line
+    says so.
     Rows that need a look and are among the `most` never are: the text is longer where they alone are.
     """
     rows = chosen(view.rows, most)
     looked_at = [row for row in rows.shown if row.needs_reason]
     rest = [row for row in rows.shown if not row.needs_reason]
     reasons = [f"- **{row.judgement.verdict.value}** {escaped(row.label)}: {escaped(row.reason)}" for row in looked_at]
-    top, bottom = [*_top(view), *(["", *table(looked_at)] if looked_at else [])], _claims(view)
+    top, bottom = [*_top(view), *(["", *table(looked_at)] if looked_at else [])], [*_told_second(view), *_claims(view)]
     top += ["", f"Not in these tables: {rows.left_out_text}. All of them are in verdicts.json."] if rows.left_out else []
     text = _joined(top, reasons, rest, view, bottom)
     if limit is None or _size(text) <= limit:
@@ -66,7 +67,7 @@ def markdown(view: View, *, limit: int | None = None, most: int = MOST_ROWS) -> 
         return _size(_joined(top, reasons, [], view, bottom, cut=rest))
 
     if bottom and least_size() > limit:
-        bottom = ["", "What the study claimed is left out: the summary has no room for it. It is in the report."]
+        bottom = ["", f"{TITLE}, and what the study claimed: left out, the summary has no room. It is in the report."]
     if least_size() > limit:
         reasons = [f"{len(reasons)} reasons were left out: the summary has no room for them. They are in the report."]
     room = limit - least_size()
@@ -118,6 +119,11 @@ def told_lines(told: Told) -> list[str]:
     return [*lines, f"- {escaped(told.more)}"]
 
 
+def _told_second(view: View) -> list[str]:
+    """What to run here, of a run that has verdicts."""
+    return ["", f"### {TITLE}", "", *told_lines(view.told)] if view.told and not view.told_first else []
+
+
 def _joined(
     top: Sequence[str],
     reasons: Sequence[str],
@@ -135,7 +141,6 @@ def _joined(
     if cut:
         lines += ["", f"{counted_rows(cut)} left out: the summary has no room for these rows. They are in the report."]
     lines += ["", f"Suite: {escaped(view.suite)}"]
-    lines += ["", f"### {TITLE}", "", *told_lines(view.told)] if view.told and not view.told_first else []
     lines += duet_lines(view.duet) if view.duet else []
     lines += bottom
     for what, command in view.next_steps:
