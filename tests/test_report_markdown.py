@@ -61,7 +61,7 @@ def test_hostile_names_and_reasons_stay_in_their_cells(tmp_path: Path) -> None:
         )
         for line in lines
     )
-    assert sum("alert(1)" in line for line in lines) == 4  # its row, its reason, what is missing, and the command below
+    assert sum("alert(1)" in line for line in lines) == 6  # row, reason, what is missing, two of what to run, the command
     reason = next(line for line in lines if line.startswith("- **missing** gone: failed: "))
     assert r"\\n# d @&#8203;someone #&#8203;12 \*\*bold\*\* \[x\](javascript:1)" in reason
 

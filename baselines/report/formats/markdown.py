@@ -49,8 +49,8 @@ def markdown(view: View, *, limit: int | None = None, most: int = MOST_ROWS) -> 
     """The text of report.md; `limit` is of its length in bytes as UTF-8, `most` the rows that it has.
 
     Of more rows those that passed are not there, and of the others the worst are, some of each verdict; a line counts what
-    is not. For the limit rows that passed are left out first, then new ones, then what to run and claims, then reasons, and a line
-    says so.
+    is not. For the limit rows that passed are left out first, then new ones, then what to run and claims, then reasons; a
+    line says so.
     Rows that need a look and are among the `most` never are: the text is longer where they alone are.
     """
     rows = chosen(view.rows, most)
