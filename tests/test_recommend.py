@@ -100,6 +100,16 @@ def test_cost_and_the_studys_claim(tmp_path: Path, capsys: pytest.CaptureFixture
     ]
 
 
+def test_cpu_seconds_of_a_million_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two instances that keep 1.5 and 0.5 CPUs busy and answer 100 samples a second: 20 ms of CPU time for each."""
+    workers = [{"cpus": [0], "cpu_time_s": 1.5, "wall_s": 1.0}, {"cpus": [1], "cpu_time_s": 1.0, "wall_s": 2.0}]
+    two = measured("pytorch-fp32-instances2", 0.02, size=(2, 32), instances=[(0,), (1,)], extra={"per_instance": workers})
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "a", two))
+    assert "              20000 CPU-seconds per million samples" in out.splitlines()
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "b", ONE))
+    assert "CPU-seconds" not in out
+
+
 def test_no_cost_is_made_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without PyTorch out of the box there is no ratio, without the number of cores no price per core."""
     run = run_folder(tmp_path, ONE, machine_info={"machine_id": "m", "hard": {}, "soft": {}})

@@ -122,6 +122,8 @@ def how(candidate: Candidate, others: Sequence[Candidate], batch_size: int, card
         yield f"{margin}not told apart by the intervals: {'; '.join(texts[:_NAMED])}{more}"
     if (share := candidate.result.share_of_limit) is not None:
         yield f"{margin}{share:.0%} of what its CPUs reach on a large matrix product"
+    if (seconds := candidate.cpu_s_per_sample) is not None:
+        yield f"{margin}{three_digits(1e6 * seconds)} CPU-seconds per million samples"
     configuration = candidate.result.configuration
     card = cards.get(str(configuration.get("backend")), {})
     lines = command_lines(configuration, candidate.instances, card)
