@@ -6,13 +6,14 @@ from pathlib import Path
 
 from fixtures.asked import matrix
 from fixtures.asked.cost import HowMuch, config_of, cost_of, cpus_of, encoder_flop
-from fixtures.asked.layouts import layouts_of
+from fixtures.asked.layouts import layouts_of, limit_layouts
 from fixtures.asked.matrix import QUESTIONS, Axes
 from fixtures.asked.plan import Candidate
 from fixtures.asked.precisions import has_path
 from fixtures.asked.presets import PRESETS
 from fixtures.machine.memory import NodeMemory
 from fixtures.machine.topology import Topology
+from fixtures.run.items import SIZE_PARAMETERS
 from tests.kernel_trees import Machine, write_sysfs
 
 AS_IT_COMES = HowMuch(min_rounds=3, max_time_s=1.0, warm_up=True)
@@ -29,6 +30,8 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
     config, found = config_of(preset.model), []
     for question in QUESTIONS.values():
         layouts = layouts_of(question.name, axes, topology, memory)
+        if question.name == "cpu_limits":  # whether a control group can be made is this machine's, not that one's
+            layouts = limit_layouts(axes.threads, topology, why_none=lambda **_: None)
         for one in matrix.expand(question, axes, layouts, lambda *_: None):
             values = one.parameters
             instances = int(values.get("instances") or 1)
@@ -41,7 +44,12 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
                     name=f"{question.name}[{one.id}]",
                     question=question.name,
                     backend=one.backend,
-                    deployment=(question.name, one.backend, one.precision, *one.layout.values.items()),
+                    deployment=(
+                        question.name,
+                        one.backend,
+                        one.precision,
+                        *(item for item in one.layout.values.items() if item[0] not in SIZE_PARAMETERS),
+                    ),
                     cost=cost,
                     work=flop / cpus_of(values, topology),
                     of_the_study=question.study is None or one.problem_size in question.study,

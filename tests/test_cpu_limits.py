@@ -18,7 +18,6 @@ from baselines.comparing.disturbance import disturbed_because
 from baselines.files.reading_benchmarks import result_of
 from baselines.report.figures.questions import figures_of
 from baselines.report.view import View
-from fixtures.asked import layouts
 from fixtures.asked.configuration import Configuration
 from fixtures.asked.cost import cpus_of
 from fixtures.asked.layouts import limit_layouts
@@ -106,10 +105,9 @@ def test_where_none_can_be_made_the_reason_is_said(tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "sys/fs/cgroup").iterdir()) == []
 
 
-def test_quotas_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quotas_of_a_machine() -> None:
     """Half a CPU, one, one and a half, and the thread counts; cpusets of whole ones; one skip where none can be made."""
-    monkeypatch.setattr(layouts, "why_no_limit", lambda *, cpuset=False: None)
-    found = limit_layouts((1, 2, 4), FOUR_CORES)
+    found = limit_layouts((1, 2, 4), FOUR_CORES, why_none=lambda **_: None)
     ways = ("default_threads", "quota_threads")
     assert [one.name for one in found] == [
         *(f"quota0.5-{way}" for way in ways),
@@ -119,8 +117,8 @@ def test_quotas_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         *(f"quota4-{way}" for way in (*ways, "cpuset")),
     ]
     assert not any(one.skip for one in found)
-    monkeypatch.setattr(layouts, "why_no_limit", lambda *, cpuset=False: "no cgroup")
-    assert [one.skip for one in limit_layouts((1, 2, 4), FOUR_CORES)] == ["no cgroup"]
+    none = limit_layouts((1, 2, 4), FOUR_CORES, why_none=lambda **_: "no cgroup")
+    assert [one.skip for one in none] == ["no cgroup"]
 
 
 def test_half_a_cpu_is_planned_as_half(tmp_path: Path) -> None:

@@ -132,8 +132,10 @@ def test_a_regression_is_a_red_test(gated: Gated) -> None:
     assert f"pytest '{NODE}[{ONE}]' --benchmark-only --model bert-tiny" in ended.text
     assert f"--only {ONE} --accept-regression --anchor --reason" in ended.text
     assert "against 6 accepted runs of" in ended.text
-    *_, summary, report = ended.text.rstrip().splitlines()
-    assert "1 failed" in summary
+    *lines, report = ended.text.rstrip().splitlines()
+    summary = max(place for place, line in enumerate(lines) if line.startswith("==="))
+    assert "1 failed" in lines[summary]
+    assert lines[summary + 1].startswith("What to run here: "), "verdicts first, this second"
     assert report.startswith("report: ")
     assert f"REGRESSED {ONE}" in junit.read_text()
     (kept,) = [one for one in ended.run["benchmarks"] if one["param"] == ONE]

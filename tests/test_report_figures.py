@@ -51,6 +51,8 @@ EVERYTHING: list[Record] = [
         for policy in ("one", "equal", "pools")
     ),
     *(answer("precision", seconds, kind=kind) for kind, seconds in (("fp32", 0.02), ("int8", 0.005))),
+    *(answer("cpu_limits", 0.02, quota="1", way=way) for way in ("default_threads", "quota_threads", "cpuset")),
+    *(answer("padding", 0.02, batch=8, padding=word) for word in ("none", "half", "sorted")),
     *(
         answer("runtime_tuning", 0.01, knob=knob, setting=setting)
         for knob, setting in (("none", "default"), ("allocator", "jemalloc"))
