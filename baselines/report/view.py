@@ -70,7 +70,7 @@ class View:
     def told(self) -> Told | None:
         """What to run on this machine; None where the run says nothing of it, or is about two environments."""
         comparison, run = self.comparison, self.comparison.run
-        if not run.ours or not run.results or self.duet is not None:
+        if not run.ours or all(result.duet for result in run.results):  # where there is none, too
             return None
         physical = run.machine_hard.get("physical_cores")
         cores = physical if isinstance(physical, int) and physical > 0 else None
