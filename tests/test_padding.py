@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from baselines.report.figures.questions import figures_of
 from fixtures.asked.problem_size import ProblemSize
+from fixtures.instance.trial import _tokens
 from fixtures.model.__main__ import parse_padded, prepare
 from fixtures.model.padding import BATCHES, MASKS, SERVED, batches_of, masked_lengths, words_in
 from fixtures.model.prepared import PreparedModel
@@ -172,3 +174,10 @@ def test_whether_a_mask_changes_the_ranking(tmp_path: Path, slower: float, said:
     assert figure.notes[1] == "attention weights that are subnormal numbers (fp32, eager attention): 7 at mask: half"
     assert figure.table is not None
     assert {row[7] for row in figure.table.rows} == {"50%"}
+
+
+def test_a_model_is_tried_on_a_case_without_padding(bert_tiny: PreparedModel) -> None:
+    """A problem size is read out of its name."""
+    padded = replace(bert_tiny, cases={**bert_tiny.cases, "1x4-half": Path("nowhere")})
+    assert padded.whole_cases == bert_tiny.cases
+    assert min(padded.whole_cases, key=_tokens) == "1x8"
