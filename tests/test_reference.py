@@ -47,14 +47,15 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
+def wheel(folder: Path, name: str, version: str, *requires: str) -> None:
     """A package of one empty module."""
     public = version.partition("+")[0]
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as made:
         made.writestr(f"{name}.py", f"VERSION = {public!r}\n")
         info = f"{name}-{version}.dist-info"
+        needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
         made.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        made.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        made.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + needs)
         made.writestr(f"{info}/RECORD", "")
 
 
@@ -109,8 +110,9 @@ def test_a_word_that_is_no_commit(checkout: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_packages_of_a_commit_are_those_of_its_constraints(checkout: Path) -> None:
     """What is needed of them, whatever the spelling; nothing else."""
-    found = constrained(checkout, ["numpy"], {"numpy": ["typing-extensions"], "other": ["unused"]})
+    found, others = constrained(checkout, ["numpy"], {"numpy": ["typing-extensions"], "other": ["unused"]})
     assert [each.pinned for each in found] == ["numpy==2.4.6", "Typing_Extensions==4.1"]
+    assert [each.pinned for each in others] == ["unused==1"]
     with pytest.raises(StateRefused, match=r"of that commit has no version of onnx.runtime, which is needed"):
         constrained(checkout, ["numpy", "onnx_runtime"], {"numpy": [], "onnx-runtime": []})
     (checkout / "constraints.txt").unlink()
@@ -139,6 +141,19 @@ def test_an_environment_is_built_once(index: Path, monkeypatch: pytest.MonkeyPat
     assert said.stdout == "1.0\n"
     missing = subprocess.run([pythons[0], "-c", "import numpy"], capture_output=True, check=False)
     assert missing.returncode
+
+
+def test_what_a_package_required_at_an_older_version_is_there(index: Path) -> None:
+    """Its requirements of then, theirs, and nothing of what nobody requires; markers are obeyed."""
+    wheel(index, "older", "1.0", "dropped_since", 'for_windows ; sys_platform == "win32"')
+    wheel(index, "dropped_since", "2.0", "deeper>=1")
+    for name in ("deeper", "for_windows", "unused"):
+        wheel(index, name, "3.0")
+    others = [one("Dropped.Since", "2.0"), *(one(name, "3.0") for name in ("deeper", "for_windows", "unused"))]
+    python = interpreter_of([one("older", "1.0")], lambda _: None, beside=others)
+    code = "from importlib.metadata import distributions; print(*sorted(one.metadata['Name'] for one in distributions()))"
+    said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert set(said.stdout.split()) - {"pip", "setuptools"} == {"older", "dropped_since", "deeper"}
 
 
 def test_what_no_index_has_is_named(index: Path) -> None:
