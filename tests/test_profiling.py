@@ -78,6 +78,8 @@ def test_rounds_add_up() -> None:
     ("operator", "kind"),
     [
         *(("addmm", PRODUCTS), ("MatMul", PRODUCTS), ("FullyConnected", PRODUCTS), ("MatMulNBits", PRODUCTS)),
+        *(("_int_mm", PRODUCTS), ("qlinear_pointwise", PRODUCTS), ("linear_dynamic", PRODUCTS)),
+        *(("_weight_int8pack_mm", PRODUCTS), ("_weight_int4pack_mm_for_cpu", PRODUCTS), ("linear_relu_dynamic", PRODUCTS)),
         *(("bmm", ATTENTION), ("BatchFusedMatMul", ATTENTION), ("_softmax", ATTENTION), ("MultiHeadAttention", ATTENTION)),
         *(("SkipLayerNormalization", NORMALISATION), ("native_layer_norm", NORMALISATION), ("BiasGelu", NORMALISATION)),
         *(("Convert", COPIES), ("Transpose", COPIES), ("copy_", COPIES), ("DynamicFrob", OTHER)),
