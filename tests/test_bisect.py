@@ -127,7 +127,7 @@ class Machine:
     def ask(self, do: str, **words: Any) -> Any:
         self.asked.append(do)
         if do == "groups":
-            return {"groups": [{"before": {"small": "1.0"}, "after": {"small": "2.0"}}], "others": ["beside"]}
+            return {"groups": [{"leader": "small", "before": {"small": "1.0"}, "after": {"small": "2.0"}}], "others": ["beside"]}
         if do == "releases":
             return RELEASES
         if do == "prepare":
@@ -245,7 +245,9 @@ def test_a_package_whose_releases_cannot_be_searched_is_still_the_answer(tmp_pat
     class Alone(Machine):
         def ask(self, do: str, **words: Any) -> Any:
             if do == "groups":
-                groups = [{"before": {name: "1.0"}, "after": {name: "2.0"}} for name in ("small", "beside")]
+                groups = [
+                    {"leader": name, "before": {name: "1.0"}, "after": {name: "2.0"}} for name in ("small", "beside")
+                ]
                 return {"groups": groups, "others": []}
             if do == "prepare" and words["state"]["packages"] == {"small": "1.0"}:
                 raise Unavailable("beside 2.0 requires small>=2, beside small 1.0")
@@ -255,6 +257,23 @@ def test_a_package_whose_releases_cannot_be_searched_is_still_the_answer(tmp_pat
     (culprit,) = outcome.culprits
     assert (culprit.name, culprit.older, culprit.newer, culprit.note) == ("small", "1.0", "2.0", "not narrowed")
     assert any("beside 2.0 requires small>=2" in line for line in outcome.lines)
+
+
+def test_of_packages_that_moved_together_the_one_that_requires_the_others_is_named(tmp_path: Path) -> None:
+    """Its releases are searched, whatever comes first in the alphabet."""
+    asked: list[str] = []
+
+    class Together(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "groups":
+                before, after = ({"a-part": one, "big": one, "small": one} for one in ("1.0", "2.0"))
+                return {"groups": [{"leader": "small", "before": before, "after": after}], "others": []}
+            if do == "releases":
+                asked.append(words["name"])
+            return super().ask(do, **words)
+
+    outcome = outcome_of(Together({"1.3": 0.03}), tmp_path / "log.jsonl")
+    assert (asked, [one.name for one in outcome.culprits]) == (["small"], ["small"])
 
 
 def test_a_budget_ends_a_search_with_what_is_likeliest(tmp_path: Path) -> None:

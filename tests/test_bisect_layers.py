@@ -144,6 +144,30 @@ def test_packages_that_differ_are_told_apart_and_kept_together() -> None:
     assert others == []
 
 
+def test_a_group_of_three_is_led_by_the_one_that_requires_the_others() -> None:
+    """Not by the first of the alphabet: huggingface-hub is required by both others."""
+    from importlib import metadata
+
+    here = {one.metadata["Name"]: one.version for one in metadata.distributions()}
+    accepted = {**here, "transformers": "5.0.0", "tokenizers": "0.0.1", "huggingface_hub": "0.0.1"}
+    groups, _ = groups_of(accepted, {}, "pytorch", ["all"])
+    (group,) = [group for group in groups if "transformers" in group.before]
+    assert len(group.before) == 3
+    assert group.leader == "transformers"
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_layer_is_of_the_index_that_its_package_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two indexes have two builds of one version: each has a layer of its own."""
+    first = layered({"small": "1.0"}, told)
+    files = {**files_of("1.0"), "small/part.py": "VERSION = 'another build'\n"}
+    (tmp_path / "other").mkdir()
+    write_wheel(tmp_path / "other", "small", "1.0", files)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "other"))
+    second = layered({"small": "1.0"}, told)
+    assert [seen_by(python)["part"] for python in (first, second)] == ["1.0", "another build"]
+
+
 @pytest.mark.usefixtures("offline")
 def test_a_full_disk_is_no_releases_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half-built is left in the cache, and nothing is called impossible to install."""

@@ -160,7 +160,7 @@ class _Outcome:
 
     def of_a_group(self, bisecting: Bisecting, found: Found, change: Change, group: Mapping[str, Any]) -> None:
         """Looks for the release of a group of packages."""
-        name = next(iter(group["before"]))
+        name = group["leader"]
         older, newer = group["before"][name], group["after"][name]
         with_it = [_one(other, group) for other in group["before"] if other != name]
         note = f"moved with {', '.join(with_it)}" if with_it else ""
