@@ -154,12 +154,17 @@ BEFORE = Before(packages={"small": "1.0"}, requires={}, commit=None)
 
 
 def outcome_of(
-    machine: Machine, path: Path, *, budget_s: float = float("inf"), clock: Callable[[], float] = lambda: 0.0
+    machine: Machine,
+    path: Path,
+    before: Before = BEFORE,
+    *,
+    budget_s: float = float("inf"),
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> Outcome:
     """What is found, with the log at a path."""
     log = Log(path, {"about": "a test"})
     bisecting = Bisecting(measurer=machine, log=log, budget_s=budget_s, tell=lambda line: None, clock=clock)
-    return find(bisecting, BEFORE, [], str)
+    return find(bisecting, before, [], str)
 
 
 def test_the_release_is_named_with_its_neighbours_side_by_side(tmp_path: Path) -> None:
@@ -181,6 +186,33 @@ def test_two_changes_are_two_and_none_is_none(tmp_path: Path) -> None:
     none = outcome_of(Machine({}), tmp_path / "none.jsonl")
     assert (none.culprits, none.headline) == ((), "nothing to find")
     assert none.whole is not None
+
+
+def test_code_that_was_not_looked_at_leaves_it_undecided(tmp_path: Path) -> None:
+    """Where nothing else is found, it may be the reason; where a package is, it is a note."""
+
+    class Strange(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "prepare" and words["state"]["commit"] is not None:
+                raise Unavailable("its workers speak another protocol")
+            return super().ask(do, **words)
+
+    class Same(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            return {"groups": [], "others": []} if do == "groups" else super().ask(do, **words)
+
+    changed = Before(packages={"small": "1.0"}, requires={}, commit="abc", commits=["def"])
+    unknown = Before(packages={"small": "1.0"}, requires={}, commit=None, unseen="git diff: bad object abc")
+    line = "the code of this checkout is not looked at: its workers speak another protocol"
+    none = outcome_of(Strange({}), tmp_path / "none.jsonl", changed)
+    assert (none.headline, none.undecided) == ("undecided", (line,))
+    assert line in none.lines
+    found = outcome_of(Strange({"1.3": 0.03}), tmp_path / "found.jsonl", changed)
+    assert (len(found.culprits), found.undecided) == (1, ())
+    assert line in found.lines
+    same = outcome_of(Same({}), tmp_path / "same.jsonl", unknown)
+    assert same.headline == "undecided"
+    assert same.undecided == ("the code of this checkout is not looked at: git diff: bad object abc",)
 
 
 def test_a_search_that_was_interrupted_goes_on(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from baselines.bisecting.asked import installed, subject_of
+from baselines.bisecting.asked import code_before, installed, subject_of
 from baselines.bisecting.commits import code_now, commits_between
 from baselines.bisecting.commits import subject_of as said_by
 from baselines.comparing.bisection_file import FILE_NAME, read_answers, write_answer
@@ -55,6 +56,19 @@ def test_a_search_since_a_release_needs_no_accepted_run(tmp_path: Path) -> None:
     assert (run.path, found) == (ANY_RUN, name)
     assert before.packages == {**installed(), "numpy": "1.0"}
     assert before.commit is None
+
+
+def test_an_accepted_commit_that_git_does_not_have_ends_nothing(tmp_path: Path) -> None:
+    """Packages are searched all the same; what is to be done about the code is said."""
+    run = read_run(ANY_RUN)
+    git(tmp_path, "init", "-q")
+    committed(tmp_path, "fixtures/worker/rounds.py", "1")
+    commit, commits, unseen = code_before(dataclasses.replace(run, commit="0" * 40, commit_error=None), tmp_path)
+    assert (commit, commits) == (None, [])
+    assert "git diff: " in unseen
+    assert unseen.endswith("git fetch --unshallow")
+    *_, unseen = code_before(dataclasses.replace(run, commit=None, commit_error="git is not installed"), tmp_path)
+    assert "git is not installed" in unseen
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,21 @@ def subject_of(
     if past is None:
         raise RunFileError(f"no accepted run has {name}: say what was before: --since NAME==VERSION")
     accepted = past.runs[-1]
-    commit = None if accepted.commit_error else accepted.commit
-    commits = commits_between(checkout, commit) if commit else []
-    before = Before(packages=accepted.packages, requires=accepted.requires, commit=commit, commits=commits)
+    commit, commits, unseen = code_before(accepted, checkout)
+    before = Before(
+        packages=accepted.packages, requires=accepted.requires, commit=commit, commits=commits, unseen=unseen
+    )
     return comparison.run, name, before
+
+
+def code_before(accepted: Run, checkout: Path) -> tuple[str | None, list[str], str]:
+    """The commit of an accepted run, those after it, and why its code cannot be looked at, if so."""
+    if accepted.commit_error or not accepted.commit:
+        return None, [], f"{accepted.name} does not say its commit: {accepted.commit_error or 'none is recorded'}"
+    try:
+        return accepted.commit, commits_between(checkout, accepted.commit), ""
+    except RunFileError as error:
+        return None, [], f"{error}; where the history was cut off: git fetch --unshallow"
 
 
 def header_of(run: Run, name: str, before: Before, also: Sequence[str], checkout: Path) -> dict[str, Any]:

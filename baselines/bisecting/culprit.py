@@ -26,6 +26,8 @@ class Before:
     """None: its code is not looked at."""
     commits: Sequence[str] = ()
     """After that one, those that changed what a worker runs, oldest first; "" is what is not committed."""
+    unseen: str = ""
+    """Why its code cannot be looked at, which may differ; empty where it can, or is today's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +97,17 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
     answer = bisecting.measurer.ask("groups", packages=before.packages, requires=before.requires, also=list(also))
     groups, others = answer["groups"], answer["others"]
     notes = [f"not searched, because no worker needs them (--also NAME): {listed(others, _NAMED)}"] if others else []
-    commits, commit = list(before.commits), before.commit
+    commits, commit, unseen = list(before.commits), before.commit, before.unseen
     if commits:
         try:
             bisecting.measurer.ask("prepare", state=State(packages={}, commit=commit).as_json())
         except Unavailable as error:
-            notes.append(f"the {CODE} is not looked at: {error}")
-            commits, commit = [], None
+            commits, commit, unseen = [], None, str(error)
+    not_looked_at = f"the {CODE} is not looked at: {unseen}" if unseen else ""
     if not groups and not commits:
-        notes.insert(0, "no package that its workers need differs, and no code that they run")
-        return Outcome(culprits=(), whole=None, whole_launches=0, undecided=(), notes=tuple(notes))
+        differs = "no package that its workers need differs" + ("" if unseen else ", and no code that they run")
+        open_still = (not_looked_at,) if unseen else ()
+        return Outcome(culprits=(), whole=None, whole_launches=0, undecided=open_still, notes=(differs, *notes))
     first = bisecting.along(_of_packages(groups, commit if commits else None))
     outcome = _Outcome(first, notes)
     for change in first.answer.changes or ():
@@ -115,6 +118,8 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
             outcome.narrowed(bisecting, first, change, _of_commits(str(commit), commits, subject), CODE)
         else:
             outcome.of_a_group(bisecting, first, change, groups[steps[0]])
+    if unseen:  # what was not looked at may be the reason where nothing else is
+        (outcome.notes if outcome.culprits else outcome.undecided).append(not_looked_at)
     return outcome.made()
 
 
