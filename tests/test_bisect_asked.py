@@ -11,6 +11,7 @@ import pytest
 from baselines.bisecting.asked import code_before, installed, subject_of
 from baselines.bisecting.commits import code_now, commits_between
 from baselines.bisecting.commits import subject_of as said_by
+from baselines.bisecting.measuring import Session
 from baselines.comparing.bisection_file import FILE_NAME, read_answers, write_answer
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
@@ -84,6 +85,18 @@ def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path, name: str | No
     name = name or read_run(ANY_RUN).results[0].fullname
     with pytest.raises(RunFileError, match=said):
         subject_of(ANY_RUN, name, tmp_path, since=[since], checkout=tmp_path)
+
+
+def test_a_variable_that_is_another_here_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started: what is measured would not be what was."""
+    run = read_run(ANY_RUN)
+    one = dataclasses.replace(
+        run.results[0], configuration={**run.results[0].configuration, "passed_env": {"OF_A_TEST": "a b"}}
+    )
+    monkeypatch.setenv("OF_A_TEST", "c")
+    with pytest.raises(RunFileError, match="here OF_A_TEST is another: export OF_A_TEST='a b'"):
+        Session(dataclasses.replace(run, results=[one]), one.fullname, tmp_path / "session", [], tmp_path)
+    assert not (tmp_path / "session").exists()
 
 
 def test_an_answer_is_kept_beside_the_run_and_told_by_its_report(tmp_path: Path) -> None:

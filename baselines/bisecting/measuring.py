@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from baselines.confirming.duet_run import OF_THE_BENCHMARKS
+from baselines.files.passed_env import demand_passed_env
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
 from baselines.judging.wording import shown
@@ -82,8 +83,11 @@ class Session:
         """Starts it; its runs and what it prints are in `folder`, `extra` are more options for pytest.
 
         Raises:
-            RunFileError: it did not get ready; with what it printed last.
+            RunFileError: a variable that the run let through is another here; or it did not get ready, with what it printed
+                last.
         """
+        subjects = [result for result in run.results if result.fullname == name]
+        demand_passed_env(run, subjects)
         self.printed = folder / "session.txt"
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pytest", name, "--benchmark-only", "--reference", "self", "--no-limit"]
@@ -91,7 +95,7 @@ class Session:
         for option, value in (("--model", run.model), ("--preset", run.preset)):
             command += [option, value] if value else []
         command += [option for option in run.options if option.partition("=")[0] in OF_THE_BENCHMARKS]
-        command += run.options_of([result for result in run.results if result.fullname == name])
+        command += run.options_of(subjects)
         asked_read, self._asked = os.pipe()
         answers_read, answers = os.pipe()
         command += [*extra, f"--pairs-on-request={asked_read},{answers}"]

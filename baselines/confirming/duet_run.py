@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.files.passed_env import demand_passed_env
 from baselines.files.run import Run
 from baselines.files.run_folder import RUN_NAME, RunFileError
 
@@ -46,10 +46,7 @@ def measured_in_a_duet(
         command += [option, value] if value else []
     command += [option for option in run.options if option.partition("=")[0] in OF_THE_BENCHMARKS]
     suspects = [result for result in run.results if result.fullname in names]
-    for name, value in {pair for one in suspects for pair in one.passed_env.items()}:
-        if os.environ.get(name) != value:
-            there = f"{name}={shlex.quote(value)}"
-            raise RunFileError(f"{run.path}: it was measured with {there}, and here {name} is another: export {there}")
+    demand_passed_env(run, suspects)
     command += run.options_of(suspects)
     # The report of the duet's session is not the job's.
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Final
 
 from baselines.confirming.duet_run import OF_THE_BENCHMARKS
 from baselines.explaining.profiles import FILE_NAME, Profile, read_profile
+from baselines.files.passed_env import demand_passed_env
 from baselines.files.result import Result
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
@@ -43,10 +43,7 @@ def profiles_of(
             the folder of the run cannot be written.
     """
     folder = run.path.parent / FOLDER_NAME
-    for name, value in {pair for one in results for pair in one.passed_env.items()}:
-        if os.environ.get(name) != value:
-            there = f"{name}={shlex.quote(value)}"
-            raise RunFileError(f"{run.path}: it was measured with {there}, and here {name} is another: export {there}")
+    demand_passed_env(run, results)
     try:
         folder.mkdir(exist_ok=True)
         new = folder / "new"
