@@ -16,6 +16,7 @@ import numpy as np
 from baselines.bisecting.posterior import Gap, Observation, Posterior, expected_information, posterior_of
 from baselines.judging.difference import Difference
 from baselines.judging.launch_pairs import LaunchPair, fit
+from baselines.judging.looks import Look, looks_of
 from baselines.judging.policy import DuetPolicy
 
 SURE: Final = 0.95
@@ -25,6 +26,9 @@ CONFIRMING: Final = 8
 rest on the search's model alone, and another change would show as what is left over."""
 MOST_CONFIRMING: Final = 4 * CONFIRMING
 """Neighbours that cannot be told apart with so many are no answer."""
+_COUNTS: Final = looks_of(CONFIRMING, MOST_CONFIRMING)
+LOOKS: Final = tuple(zip(Look.all(len(_COUNTS)), _COUNTS, strict=True))
+"""After how many launch pairs neighbours are told apart or not, 8, 16 and 32; the looks share the level."""
 LEFT_OVER: Final = 0.005
 """Standard error of the whole less the changes that were found, from which on nothing is left to hide in it."""
 MOST_PAIRS: Final = 240
@@ -164,8 +168,11 @@ class Search:
 
     def difference(self, older: int, newer: int) -> Difference | None:
         """What the launch pairs of two states alone say, as those of any duet; None where they are too few."""
-        found, policy = fit(self._launches(older, newer)), DuetPolicy()
-        if found is None or len(self._launches(older, newer)) < policy.least_launches:
+        return self._difference(self._launches(older, newer))
+
+    def _difference(self, launches: list[LaunchPair]) -> Difference | None:
+        found, policy = fit(launches), DuetPolicy()
+        if found is None or len(launches) < policy.least_launches:
             return None
         error = (max(found.variance, policy.smallest_sd**2) * found.share) ** 0.5
         return Difference(estimate=found.estimate, standard_error=error, degrees_of_freedom=found.degrees_of_freedom)
@@ -226,7 +233,13 @@ class Search:
         found = self.difference(older, newer)
         if found is None or len(self._launches(older, newer)) < CONFIRMING:
             return False
-        return not apart or abs(found.estimate) > found.reach(1 - SURE)
+        return not apart or any(self._is_apart(older, newer, look, count) for look, count in LOOKS)
+
+    def _is_apart(self, older: int, newer: int, look: Look, count: int) -> bool:
+        """Whether the first so many launch pairs told two states apart, at the level of that look."""
+        launches = self._launches(older, newer)[:count]
+        found = self._difference(launches)
+        return len(launches) == count and found is not None and abs(found.estimate) > found.reach((1 - SURE) * look.share)
 
     def _ordered(self, older: int, newer: int) -> Comparison:
         """The comparison with the order that it had less often."""
