@@ -16,7 +16,7 @@ from baselines.bisecting.culprit import Before, Outcome, find
 from baselines.bisecting.log import Log
 from baselines.bisecting.measuring import State, Unavailable, Wrong
 from baselines.bisecting.posterior import Gap, Observation, expected_information, posterior_of
-from baselines.bisecting.search import Search
+from baselines.bisecting.search import LOOKS, SURE, Search
 from baselines.files.run_folder import RunFileError
 
 Effects = Mapping[int, float]
@@ -100,6 +100,29 @@ def test_the_next_comparison_is_where_most_is_to_be_learned() -> None:
     assert {dear.older, dear.newer} <= {0, 3, 16}
 
 
+def test_neighbours_are_told_apart_at_three_looks() -> None:
+    """Not whenever an interval happens to leave zero out in between; a look has its share of the level."""
+    assert [count for _, count in LOOKS] == [8, 16, 32]
+    assert sum(look.share for look, _ in LOOKS) == 1
+    search = Search([1.0])
+    for place, log_ratio in enumerate([*(0.003, -0.003) * 4, *(0.02, 0.021) * 4]):
+        search.update(Observation(older=0, newer=1, newer_first=place % 4 < 2, log_ratio=log_ratio))
+        there = search.difference(0, 1)
+        if place + 1 == 15:
+            assert there is not None
+            assert abs(there.estimate) > there.reach(1 - SURE), "read after every launch pair, it would be an answer"
+        assert search._is_told(0, 1, apart=True) == (place + 1 == 16)
+    # A difference between the whole level and a half of it tells nothing at the first look.
+    for size in (step * 1e-4 for step in range(1, 400)):
+        drawn = [size + 0.01 * (1 if place % 4 < 2 else -1) for place in range(8)]
+        search = Search([1.0])
+        for place, log_ratio in enumerate(drawn):
+            search.update(Observation(older=0, newer=1, newer_first=place % 2 == 0, log_ratio=log_ratio))
+        found = search.difference(0, 1)
+        assert found is not None
+        assert search._is_told(0, 1, apart=True) == (abs(found.estimate) > found.reach((1 - SURE) / 2))
+
+
 def test_a_search_refuses_what_is_none_of_its_states() -> None:
     """States have an order, and a search begins at its ends."""
     search = Search([1.0, 1.0])
@@ -127,7 +150,10 @@ class Machine:
     def ask(self, do: str, **words: Any) -> Any:
         self.asked.append(do)
         if do == "groups":
-            return {"groups": [{"leader": "small", "before": {"small": "1.0"}, "after": {"small": "2.0"}}], "others": ["beside"]}
+            return {
+                "groups": [{"leader": "small", "before": {"small": "1.0"}, "after": {"small": "2.0"}}],
+                "others": ["beside"],
+            }
         if do == "releases":
             return RELEASES
         if do == "prepare":
@@ -264,6 +290,37 @@ def test_a_release_with_a_wrong_answer_is_left_out(tmp_path: Path) -> None:
     assert any("1.2 left out: its answer differs" in line for line in outcome.lines)
 
 
+def test_a_hiccup_long_ago_is_forgotten(tmp_path: Path) -> None:
+    """A state fails once, is measured, and fails once more: it is not left out."""
+
+    class Hiccups(Machine):
+        failed, since = 0, 0
+
+        def ask(self, do: str, **words: Any) -> Any:
+            whose = [side for side in ("measured", "reference") if side in words and self._release(words[side]) == "1.3"]
+            if do == "pair" and whose:
+                self.since += 1
+                if self.since in (2, 4):
+                    self.failed += 1
+                    raise Wrong("it died", whose[0])
+            return super().ask(do, **words)
+
+    machine = Hiccups({"1.3": 0.03})
+    outcome = outcome_of(machine, tmp_path / "log.jsonl")
+    assert machine.failed == 2
+    assert [(one.older, one.newer) for one in outcome.culprits] == [("1.2", "1.3")]
+
+
+def test_an_index_that_was_away_is_asked_again(tmp_path: Path) -> None:
+    """A log that blames a release for it is not believed."""
+    path = tmp_path / "log.jsonl"
+    state = State(packages={"small": "1.3"}, complete=True, older={"small": "1.0"})
+    reason = "cannot be installed: pip could not install it: Max retries exceeded with url: /simple/small/"
+    Log(path, {"about": "a test"}).add({"skipped": {"state": state.key, "name": "1.3", "reason": reason}})
+    outcome = outcome_of(Machine({"1.3": 0.03}), path)
+    assert [(one.older, one.newer) for one in outcome.culprits] == [("1.2", "1.3")]
+
+
 def test_a_search_between_ends_that_do_not_run_ends(tmp_path: Path) -> None:
     """The accepted state has a wrong answer: there is nothing to compare with."""
     machine = Machine({"1.3": 0.03}, fails={"1.0": "is wrong"})
@@ -277,9 +334,7 @@ def test_a_package_whose_releases_cannot_be_searched_is_still_the_answer(tmp_pat
     class Alone(Machine):
         def ask(self, do: str, **words: Any) -> Any:
             if do == "groups":
-                groups = [
-                    {"leader": name, "before": {name: "1.0"}, "after": {name: "2.0"}} for name in ("small", "beside")
-                ]
+                groups = [{"leader": name, "before": {name: "1.0"}, "after": {name: "2.0"}} for name in ("small", "beside")]
                 return {"groups": groups, "others": []}
             if do == "prepare" and words["state"]["packages"] == {"small": "1.0"}:
                 raise Unavailable("beside 2.0 requires small>=2, beside small 1.0")

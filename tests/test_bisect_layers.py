@@ -14,7 +14,7 @@ import pytest
 
 from fixtures.asked import layers
 from fixtures.asked.candidates import groups_of, releases_between
-from fixtures.asked.layers import DiskFull, completed, layered
+from fixtures.asked.layers import DiskFull, NotReached, completed, layered
 from fixtures.asked.reference_state import StateRefused, unused_for
 from studies.wheels import write_wheel
 
@@ -166,6 +166,19 @@ def test_a_layer_is_of_the_index_that_its_package_came_from(tmp_path: Path, monk
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "other"))
     second = layered({"small": "1.0"}, told)
     assert [seen_by(python)["part"] for python in (first, second)] == ["1.0", "another build"]
+
+
+@pytest.mark.usefixtures("offline")
+def test_an_index_that_cannot_be_reached_is_no_releases_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a real pip, at a port where nothing listens: neither for a release nor for the list of them."""
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(NotReached, match=r"cannot be reached; start it again when it can: .*/simple/small/"):
+        layered({"small": "1.0"}, told)
+    with pytest.raises(NotReached):
+        releases_between("small", "1.0", "2.0")
 
 
 @pytest.mark.usefixtures("offline")

@@ -13,6 +13,7 @@ from baselines.bisecting.log import Log
 from baselines.bisecting.measuring import Measurer, State, Unavailable, Wrong
 from baselines.bisecting.posterior import Observation
 from baselines.bisecting.search import CONFIRMING, Answer, Comparison, Search
+from baselines.files.requirements import not_reached
 from baselines.files.run_folder import RunFileError
 from baselines.judging.wording import percent
 
@@ -112,6 +113,8 @@ class Bisecting:
                 if failures[place] >= MOST_FAILURES:
                     self._skip(path, place, str(error), search, skipped)
                 continue
+            for place in (asked.older, asked.newer):  # it can be measured: a failure before was a hiccup
+                failures.pop(place, None)
             search.update(Observation(**vars(asked), log_ratio=log_ratio))
             self.tell(self._progress(path, asked, search, log_ratio, began))
         return Found(
@@ -135,6 +138,8 @@ class Bisecting:
                     )
                     self.walls_s.append(float(pair["wall_s"]))
             elif (left := entry.get("skipped")) and 0 < places.get(left["state"], 0) < search.last:
+                if not_reached(str(left["reason"])):  # of the index, that day
+                    continue
                 search.skip(places[left["state"]])
                 skipped[places[left["state"]]] = str(left["reason"])
 

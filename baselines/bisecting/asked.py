@@ -55,9 +55,7 @@ def subject_of(
         raise RunFileError(f"no accepted run has {name}: say what was before: --since NAME==VERSION")
     accepted = past.runs[-1]
     commit, commits, unseen = code_before(accepted, checkout)
-    before = Before(
-        packages=accepted.packages, requires=accepted.requires, commit=commit, commits=commits, unseen=unseen
-    )
+    before = Before(packages=accepted.packages, requires=accepted.requires, commit=commit, commits=commits, unseen=unseen)
     return comparison.run, name, before
 
 

@@ -19,6 +19,12 @@ LEFT_OUT: Final = frozenset({"bert-cpu-benchmarks", "pip", "setuptools", "wheel"
 """Of a run that does not say what it needed: this project, which is run from a checkout, and what pip brings along."""
 INDEX: Final = "PIP_EXTRA_INDEX_URL"
 _NAMED: Final = 3
+_NOT_REACHED: Final = re.compile(
+    r"connection broken by|Max retries exceeded|NewConnectionError|NameResolutionError|Temporary failure in name resolution"
+    r"|ConnectTimeoutError|ReadTimeoutError|ProxyError|Connection timed out|Connection refused|Network is unreachable"
+    r"|problem confirming the ssl certificate|\b50[0-4] Server Error|HTTP error 50[0-4]"
+)
+"""What pip and the library under it say of a connection."""
 _NIGHTLY: Final = re.compile(r"\.?dev\d+$")
 
 
@@ -113,6 +119,11 @@ def why_not_installed(said: str, requirements: Collection[Requirement]) -> str:
     who = f", which {listed(one.needed_by, _NAMED)} needs" if one.needed_by else ""
     label = f" (measured with the build +{one.local})" if one.local else ""
     return f"no index that pip was told of has {one.pinned}{label}{who}. Name the one that does: export {INDEX}=URL"
+
+
+def not_reached(said: str) -> str | None:
+    """The line in which pip said that an index cannot be reached; None where it said no such thing."""
+    return next((line.strip() for line in said.splitlines() if _NOT_REACHED.search(line)), None)
 
 
 def canonical(name: str) -> str:
