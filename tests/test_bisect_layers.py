@@ -168,6 +168,38 @@ def test_a_layer_is_of_the_index_that_its_package_came_from(tmp_path: Path, monk
     assert [seen_by(python)["part"] for python in (first, second)] == ["1.0", "another build"]
 
 
+def installed_by_hand(folder: Path, name: str, requires: str, record: str | None) -> None:
+    """A distribution in a folder, with a list of its files or without one."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / f"{name}.py").touch()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: {requires}\n")
+    if record is not None:
+        (info / "RECORD").write_text(record)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_package_without_a_list_of_its_files_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its old files would be found beside the new ones."""
+    installed_by_hand(tmp_path / "site-packages", "small", "numpy", None)
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    with pytest.raises(StateRefused, match=r"small was installed without a list of its files .* install .*small==1\.0"):
+        layered({"small": "2.0"}, told)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_requirement_that_cannot_be_read(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of somebody around it is nothing to a layer; of the release itself it is refused in words."""
+    installed_by_hand(tmp_path / "site-packages", "around", "small (>=0.*", "around.py,,\n")
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    folders = [layers.package_of("small", "1.0", told)]
+    assert layers.unmet({"small": "1.0"}, folders) is None
+    assert groups_of({"around": "0.9"}, {}, "pytorch", ["around"])[0]
+    installed_by_hand(tmp_path / "package", "own", "small (>=0.*", "own.py,,\n")
+    with pytest.raises(StateRefused, match=r"own 1\.0 requires 'small .*', which cannot be read"):
+        layers.unmet({"own": "1.0"}, [tmp_path / "package"])
+
+
 @pytest.mark.usefixtures("offline")
 def test_an_index_that_cannot_be_reached_is_no_releases_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a real pip, at a port where nothing listens: neither for a release nor for the list of them."""
