@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -334,11 +335,40 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("baselines.explaining.explanation_file.put_in_place", full)
-    with pytest.raises(RunFileError, match=r"explanation\.json: No space left on device; the profiles are kept"):
-        explain(run, tmp_path / "store", benchmark=TWO)
+    text, code = explain(run, tmp_path / "store", benchmark=TWO)
+    assert code == 2
+    assert text.startswith("pytorch-fp32-batch1-seq32"), "what was found is said all the same"
+    assert re.search(r"not kept: .*explanation\.json: No space left on device; the profiles are kept", text)
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(RunFileError, match="explanation: No space left on device; profiles have to be kept beside the run"):
         explain(run, tmp_path / "store", benchmark=TWO)
+
+
+def test_another_file_in_the_place_of_explanations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not touched, and what was found is said."""
+    run = run_folder(tmp_path, benchmark(TWO))
+    Pytest(monkeypatch, 0, 2)
+    (run / "explanation.json").write_text("[]")
+    text, code = explain(run, tmp_path / "store", benchmark=TWO)
+    assert code == 2
+    assert text.startswith("pytorch-fp32-batch1-seq32")
+    assert "not what `python -m baselines explain` writes" in text
+    assert (run / "explanation.json").read_text() == "[]"
+
+
+def test_what_cannot_be_profiled_keeps_others_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two regressed, and one of them has two instances: the other is explained, and the exit code is 1."""
+    one, several = answer("out_of_the_box", backend="pytorch"), answer("instance_scaling", backend="pytorch", instances=2)
+    for slower in (one, several):
+        slower["extra_info"]["duet"] = REGRESSED
+    run = run_folder(tmp_path, one, several)
+    ran = Pytest(monkeypatch, 0, 8)
+    text, code = explain(run, tmp_path / "store", reference="main")
+    assert code == 1
+    assert "2 instances beside each other cannot be profiled" in text
+    assert "attention *" in text
+    assert one["fullname"] in ran.command
+    assert several["fullname"] not in ran.command
 
 
 def test_one_of_each_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,11 +85,12 @@ def explain(
     """Explains benchmarks of a run, the newest for None.
 
     Returns:
-        What was found, and the exit code: 1 where a benchmark that was asked for could not be profiled, and why is said.
+        What was found, and the exit code: 1 where a benchmark that was asked for could not be profiled, 2 where what was
+        found cannot be kept; why is said.
 
     Raises:
-        RunFileError: there is no such run or benchmark, several fit, pytest refused or was interrupted, or nothing can be
-            kept.
+        RunFileError: there is no such run or benchmark, several fit, none that was asked for can be profiled, or pytest
+            refused or was interrupted.
     """
     least = PartsPolicy().least_launches
     if reference is not None and launches is not None and (launches < least or launches % 2):
@@ -106,22 +107,32 @@ def explain(
         asked = chosen.regressed(comparison)
     else:
         asked = chosen.one_of_each_backend(its_run)
-    for one in asked:
-        if one.instances > 1 or "policy" in one.configuration:
-            what = (
-                "a stream of requests" if "policy" in one.configuration else f"{one.instances} instances beside each other"
-            )
-            raise RunFileError(f"{one.id}: {what} cannot be profiled; explain the same backend and size with one instance")
+    left_out = [why for one in asked if (why := _not_profiled(one))]
+    asked = [one for one in asked if not _not_profiled(one)]
+    if not asked:
+        raise RunFileError("; ".join(left_out))
     profiles, code = profile_run.profiles_of(
         asked, its_run, reference=reference, launches=launches, extra=extra, checkout=checkout
     )
     found, missing = _explained(profiles, asked)
     text = [line for one in found for line in (*wording.lines(one), *_traces(its_run, one), "")]
-    path = keep(its_run, found) if found else None
+    missing += left_out
     text += missing
-    if path is not None:
-        text.append(f"kept in {shown(path)}; the report shows it: python -m baselines report {typed(its_run.path.parent)}")
+    try:
+        path = keep(its_run, found)
+    except RunFileError as error:
+        return "\n".join([*text, f"it is not kept: {error}"]), 2
+    text.append(f"kept in {shown(path)}; the report shows it: python -m baselines report {typed(its_run.path.parent)}")
     return "\n".join(text), int(bool(missing) or code not in (0, 1) or any(one.not_told for one in found))
+
+
+def _not_profiled(result: Result) -> str:
+    """Why a benchmark cannot be profiled; empty where it can."""
+    streams = "policy" in result.configuration
+    if not streams and result.instances == 1:
+        return ""
+    what = "a stream of requests" if streams else f"{result.instances} instances beside each other"
+    return f"{result.id}: {what} cannot be profiled; explain the same backend and size with one instance"
 
 
 def _traces(run: Run, said: Explanation) -> list[str]:
