@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from baselines.bisecting.asked import code_before, installed, subject_of
 from baselines.bisecting.commits import code_now, commits_between
 from baselines.bisecting.commits import subject_of as said_by
+from baselines.bisecting.culprit import Outcome
 from baselines.bisecting.measuring import Session
+from baselines.commands import bisect
 from baselines.comparing.bisection_file import FILE_NAME, read_answers, write_answer
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
@@ -85,6 +89,38 @@ def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path, name: str | No
     name = name or read_run(ANY_RUN).results[0].fullname
     with pytest.raises(RunFileError, match=said):
         subject_of(ANY_RUN, name, tmp_path, since=[since], checkout=tmp_path)
+
+
+def asked_of(run: Path, *words: str) -> argparse.Namespace:
+    """The words of `python -m baselines bisect`."""
+    parser = argparse.ArgumentParser()
+    bisect.declare(parser)
+    name = read_run(run).results[0].fullname
+    return parser.parse_args([str(run), "--benchmark", name, "--since", "numpy==1.0", *words])
+
+
+def test_a_file_that_is_in_no_folder_of_a_run_is_refused(tmp_path: Path) -> None:
+    """An accepted run lies among others: neither a log nor an answer is put there."""
+    path = tmp_path / "accepted.json"
+    path.write_text(ANY_RUN.read_text())
+    with pytest.raises(RunFileError, match="it is in no folder of a run, and a log is kept beside one"):
+        bisect.run(asked_of(path))
+    assert [one.name for one in tmp_path.iterdir()] == ["accepted.json"]
+
+
+def test_an_answer_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took hours: another file in its place keeps it from nobody, and the exit code is 2."""
+    path = tmp_path / "run.json"
+    path.write_text(ANY_RUN.read_text())
+    (tmp_path / FILE_NAME).write_text("[]")
+    outcome = Outcome(culprits=(), whole=None, whole_launches=0, undecided=(), notes=("a note",))
+    monkeypatch.setattr("baselines.bisecting.measuring.Session", Mock())
+    monkeypatch.setattr("baselines.bisecting.culprit.find", lambda *_: outcome)
+    text, code = bisect.run(asked_of(path))
+    assert code == 2
+    assert "nothing to find\n  a note" in text
+    assert "the answer is not kept: " in text
+    assert (tmp_path / FILE_NAME).read_text() == "[]"
 
 
 def test_a_variable_that_is_another_here_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

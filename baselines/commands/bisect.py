@@ -14,6 +14,7 @@ from typing import Any, Final
 from baselines.commands import take_run, take_store
 from baselines.comparing.bisection_file import write_answer
 from baselines.files.run import Run
+from baselines.files.run_folder import RUN_NAME, RunFileError
 from baselines.judging.durations import duration, duration_words
 from baselines.judging.wording import shown
 
@@ -56,7 +57,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> tuple[str, int]:
-    """Searches; the exit code is 0 where there is an answer, 1 where there is none yet, 130 after Ctrl-C.
+    """Searches; the exit code is 0 for an answer, 1 where there is none yet, 2 where it cannot be kept, 130 after Ctrl-C.
 
     Raises:
         RunFileError: a file cannot be read or written, or nothing can be measured.
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     found, name, before = subject_of(
         arguments.run, arguments.benchmark, arguments.store, since=arguments.since, checkout=CHECKOUT
     )
+    if found.path.name != RUN_NAME:
+        raise RunFileError(f"{found.path}: it is in no folder of a run, and a log is kept beside one: name a run's folder")
     folder = found.path.parent / FOLDER_NAME
     log = Log(
         folder / f"{_file_name(name)}.jsonl", header_of(found, name, before, arguments.also, CHECKOUT), anew=arguments.anew
@@ -94,8 +97,12 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     pairs = sum("pair" in entry for entry in log.entries)
     spent = f"{pairs} launch pairs, {_clock(sum(entry['pair']['wall_s'] for entry in log.entries if 'pair' in entry))}"
     lines = [*outcome.lines, f"spent: {spent}"]
-    path = write_answer(found, name, {**as_json(outcome), "lines": lines})
-    return "\n".join([name, *(f"  {line}" for line in lines), f"answer: {shown(path)}"]), int(bool(outcome.undecided))
+    text = [name, *(f"  {line}" for line in lines)]
+    try:
+        path = write_answer(found, name, {**as_json(outcome), "lines": lines})
+    except RunFileError as error:  # hours of measuring: the answer is said all the same
+        return "\n".join([*text, f"the answer is not kept: {error}", f"what was measured is: {shown(log.path)}"]), 2
+    return "\n".join([*text, f"answer: {shown(path)}"]), int(bool(outcome.undecided))
 
 
 def as_json(outcome: Any) -> dict[str, Any]:
