@@ -146,7 +146,7 @@ class ForkedInstance(Instance):
         }
         self._command = (*launcher, python, "-X", "faulthandler")
         self._environment = {**at_home(environment_of(python), home()), **(environment or {})}
-        self._root, self._started = root, False
+        self._root, self._started, self._group = root, False, None
         self.name, self.stderr_path = name, stderr_path
 
     def begin(self, do: str, **fields: Any) -> None:

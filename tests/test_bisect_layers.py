@@ -16,6 +16,8 @@ from fixtures.asked import layers
 from fixtures.asked.candidates import groups_of, releases_between
 from fixtures.asked.layers import DiskFull, NotReached, completed, layered
 from fixtures.asked.reference_state import StateRefused, unused_for
+from fixtures.gate.changed import version_text
+from fixtures.worker.installed import environment
 from studies.wheels import write_wheel
 
 SEEN = """
@@ -130,9 +132,7 @@ def test_the_releases_between_two_are_what_the_index_lists() -> None:
 
 def test_packages_that_differ_are_told_apart_and_kept_together() -> None:
     """What workers do not need is left alone unless it is asked for; what does not go with another's version moves, too."""
-    from importlib import metadata
-
-    here = {one.metadata["Name"]: one.version for one in metadata.distributions()}
+    here = {name: version_text(words) for name, words in environment()["packages"].items()}
     accepted = {**here, "numpy": "2.0.9", "tokenizers": "0.0.1", "matplotlib": "3.0.0"}
     groups, others = groups_of(accepted, {}, "pytorch", [])
     named = [set(group.before) for group in groups]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from baselines.deploying.promise import Promise, Reach
-from baselines.files.reading_values import is_number
 from baselines.files.result import Result
 
 _OTHERWISE: Final = frozenset({"dispatch_policy", "cpu_quota", "cpuset", "padding"})
@@ -106,16 +105,5 @@ def _candidate(result: Result, record: Mapping[str, Any], reach: Reach) -> Candi
         latency=reach.around(result.median_s),
         throughput=None if result.throughput_per_s is None else reach.around(result.throughput_per_s),
         accepted_runs=reach.accepted_runs,
-        cpu_s_per_sample=_cpu_s_per_sample(each, result.throughput_per_s),
+        cpu_s_per_sample=result.cpus_busy and result.throughput_per_s and result.cpus_busy / result.throughput_per_s,
     )
-
-
-def _cpu_s_per_sample(each: Sequence[Mapping[str, Any]], throughput_per_s: float | None) -> float | None:
-    """How many CPUs its instances kept busy, over the samples per second that all of them answered."""
-    busy = 0.0
-    for one in each:
-        cpu_time_s, wall_s = one.get("cpu_time_s"), one.get("wall_s")
-        if not is_number(cpu_time_s) or not is_number(wall_s) or wall_s <= 0:
-            return None
-        busy += cpu_time_s / wall_s
-    return None if throughput_per_s is None else busy / throughput_per_s

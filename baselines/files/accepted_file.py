@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.files.reading_benchmarks import CPUS_BUSY
 from baselines.files.result import Result
 from baselines.files.run import Run
 
@@ -26,7 +27,7 @@ DROPPED: Final[Mapping[str, frozenset[str]]] = {
     "benchmark": frozenset({"options"}),
     "stats": frozenset({"data"}),
     "extra_info": frozenset(
-        {"preset", "graph", "start_up_s", "overlap", "frequency_mhz", "test_process_cpu_share", "cpu_busy", "limit"}
+        {"duet", "preset", "graph", "start_up_s", "overlap", "frequency_mhz", "test_process_cpu_share", "cpu_busy", "limit"}
     ),
     "per_instance": frozenset(
         {"thread_masks", "threads_observed", "memory_pages", "pinned_by_framework", "strayed_threads", "pool", "tuning"}
@@ -137,6 +138,8 @@ def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Ad
         marks["accepted_as"] = addition.accepted_as[result.key]
     extra = _kept(benchmark.get("extra_info", {}), "extra_info")
     extra.pop("baseline", None)
+    if result.cpus_busy is not None:
+        extra[CPUS_BUSY] = result.cpus_busy
     for name in ("warm_up", "parity", "work"):
         if isinstance(extra.get(name), Mapping):
             extra[name] = _kept(extra[name], name)

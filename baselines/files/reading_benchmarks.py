@@ -15,6 +15,8 @@ from baselines.files.run_folder import RunFileError
 
 _IDENTITY_TEXT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
+CPUS_BUSY: Final = "cpus_busy"
+"""In `extra_info` of an accepted run, in place of what each instance's CPUs did."""
 _ONE_VALUE: Final = 1e-9
 """Two readings of one number agree within this share; only a hand can make them differ by more."""
 
@@ -87,8 +89,20 @@ def benchmark_result(benchmark: object, *, ours: bool, stored: bool) -> Result:
         strayed_threads=_strayed_threads(extra.get("per_instance")),
         anchor=marks.get("anchor") is True,
         accepted_as=text_of(marks.get("accepted_as")),
+        cpus_busy=number_of(extra[CPUS_BUSY]) if CPUS_BUSY in extra else _cpus_busy(extra.get("per_instance")),
         duet=mapping(extra.get("duet")),
     )
+
+
+def _cpus_busy(per_instance: object) -> float | None:
+    """The CPU time of all instances over the wall time of each."""
+    busy = 0.0
+    for one in map(mapping, per_instance if isinstance(per_instance, list) else [{}]):
+        cpu_time_s, wall_s = one.get("cpu_time_s"), one.get("wall_s")
+        if not is_number(cpu_time_s) or not is_number(wall_s) or wall_s <= 0:
+            return None
+        busy += cpu_time_s / wall_s
+    return busy
 
 
 def _strayed_threads(per_instance: object) -> int:

@@ -96,6 +96,8 @@ class Result:
     """Whether this accepted result is the one that slow creep is measured from."""
     accepted_as: str | None
     """The verdict under which it was accepted, where that was `regressed` or `improved`: its level is a new one."""
+    cpus_busy: float | None = None
+    """How many CPUs its instances kept busy while it was timed; None where the file does not say."""
     duet: Mapping[str, Any] = field(default_factory=dict)
     """What was said of it beside a reference environment; empty where it was measured alone."""
 
