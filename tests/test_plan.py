@@ -64,10 +64,13 @@ def test_other_words_are_no_durations(text: str) -> None:
 
 
 def test_the_order_of_worth_is_the_documented_one() -> None:
-    """Touched by a change of packages, then a benchmark of every backend and question, the study's sizes, the rest."""
+    """Touched by a change, one of every backend and question, what users have, the study's sizes, the rest."""
     found = by_worth(
         [
             candidate("rest", 1, of_the_study=False),
+            candidate("PyTorch out of the box, large", 30, question="out_of_the_box", backend="pytorch"),
+            candidate("PyTorch out of the box", 0.1, question="out_of_the_box", backend="pytorch"),
+            candidate("its rest", 40, question="out_of_the_box", backend="pytorch", of_the_study=False),
             candidate("study, accepted", 3, accepted=True),
             candidate("study", 2),
             candidate("another backend", 9, backend="c"),
@@ -78,12 +81,15 @@ def test_the_order_of_worth_is_the_documented_one() -> None:
     )
     assert [one.name for one in found] == [
         "touched",
+        "PyTorch out of the box",
         "cheapest",
         "another backend",
+        "PyTorch out of the box, large",
         "study, accepted",
         "study",
         "touched, not in the baseline",
         "rest",
+        "its rest",
     ]
 
 
