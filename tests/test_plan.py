@@ -31,6 +31,7 @@ from fixtures.asked.words import duration, duration_words
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel
 from fixtures.run import schedule as schedules
+from fixtures.run.costs import limit_of
 from fixtures.run.schedule import Schedule, Visit
 from tests.kernel_trees import C5_METAL, write_sysfs
 from tests.nights import AS_IT_COMES, night
@@ -181,6 +182,19 @@ def test_a_plan_in_a_word() -> None:
     one = plan_sha256(["a", "b"], 2, 3)
     assert one == plan_sha256(["b", "a"], 2, 3)
     assert len({one, plan_sha256(["a"], 2, 3), plan_sha256(["a", "b"], 3, 3), plan_sha256(["a", "b"], 2, 1)}) == 4
+
+
+def test_limits_are_counted_once() -> None:
+    """Of layouts on the same CPUs with as many threads; a stream, and what a quota limits, have none."""
+    topology: Any = SimpleNamespace(usable_physical_cores=2)
+    two = limit_of({"precision": "fp32", "threads": 2}, topology)
+    assert two == limit_of({"precision": "fp32", "threads": None}, topology)
+    assert two == limit_of({"precision": "fp32", "instances": 2, "threads": None}, topology)
+    others = [{"precision": "fp32", "threads": 1}, {"precision": "int8", "threads": 2}]
+    others.append({"precision": "fp32", "threads": 2, "memory": "local"})
+    assert len({two, *(limit_of(one, topology) for one in others)}) == 4
+    assert limit_of({"precision": "fp32", "policy": "pools"}, topology) is None
+    assert limit_of({"precision": "fp32", "quota": "0.5"}, topology) is None
 
 
 def test_prices_follow_the_arithmetic(tmp_path: Path) -> None:
