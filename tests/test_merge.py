@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from baselines.__main__ import main
 from baselines.comparing.comparison import compare
-from baselines.comparing.confirmation_file import Finding, read_findings, write_findings
+from baselines.comparing.confirmation_file import SUITE, Finding, read_findings, write_findings
 from baselines.comparing.machines import policy_of
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError, newest_run
@@ -249,6 +249,20 @@ def test_what_the_parts_said_of_their_ends(checkout: Checkout) -> None:
     found = read_findings(merged)[bridge]
     assert (found.cleared, found.reason) == (False, "part 1: not slower beside it; part 2: slower beside it")
     assert json.loads(merged.path.read_text())["run"]["plan"]["predicted_s"] == 90
+
+
+def test_what_parts_compared_side_by_side_stays(checkout: Checkout) -> None:
+    """A red of a part's own comparison is red in the whole; the suite is cleared only where every part cleared it."""
+    name = benchmark(ONE)["fullname"]
+    said = {"verdict": "regressed", "reason": "side by side", "evidence": "duet"}
+    verdicts = {"baseline": ["0001.json"], "judgements": {name: said}}
+    first = part(checkout.folder.parent / "a", 1, benchmark(ONE), run={"verdicts": verdicts})
+    second = part(checkout.folder.parent / "b", 2, benchmark(TWO))
+    write_findings(read_run(second / "run.json"), [Finding(fullname=SUITE, cleared=True, reason="all cleared")])
+    assert merge(checkout, first, second)[0] == 0
+    found = read_findings(read_run(newest_run(checkout.runs) / "run.json"))
+    assert (found[name].slower, found[name].cleared) == (True, False)
+    assert not found[SUITE].cleared
 
 
 def test_a_machine_that_cannot_be_written_to(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

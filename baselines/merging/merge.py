@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparing.confirmation_file import Finding, read_findings, write_findings
+from baselines.comparing.confirmation_file import SUITE, Finding, as_a_whole, read_findings, write_findings
 from baselines.comparing.differences import identity_differences
 from baselines.files.atomic import TEMPORARY, sync_folder
 from baselines.files.result import Result, judged_values
 from baselines.files.run_folder import RUN_NAME, RunFileError, write_run
+from baselines.judging.judgement import Evidence, Judgement, Verdict
 from baselines.judging.spread import run_value, sum_of_squares
 from baselines.merging.part import Part
 
@@ -162,14 +163,30 @@ def bridges_words(bridges: Mapping[str, Bridge]) -> dict[str, Any]:
 
 
 def merged_findings(parts: Sequence[Part]) -> Iterator[Finding]:
-    """What duets found of the parts' suspects; a bridge is cleared where every part that asked cleared it."""
+    """What was found side by side, by the parts themselves or afterwards; slower in any part is slower.
+
+    A bridge is cleared where every part that asked cleared it, the suite or a backend as a whole where every part did.
+    """
     found: dict[str, list[tuple[int, Finding]]] = {}
     for part in parts:
-        for name, finding in read_findings(part.run).items():
+        own = {name: finding_in(name, one) for name, one in part.run.judgements.items() if one.evidence is Evidence.DUET}
+        for name, finding in {**own, **read_findings(part.run)}.items():
             found.setdefault(name, []).append((part.index, finding))
     for name, several in found.items():
         reason = "; ".join(f"part {index}: {finding.reason}" for index, finding in several)
-        yield Finding(fullname=name, cleared=all(finding.cleared for _, finding in several), reason=reason)
+        asked = len(parts) if name == SUITE or name.endswith(as_a_whole("")) else len(several)
+        yield Finding(
+            fullname=name,
+            cleared=len(several) == asked and all(finding.cleared for _, finding in several),
+            reason=reason,
+            slower=any(finding.slower for _, finding in several),
+        )
+
+
+def finding_in(name: str, judgement: Judgement) -> Finding:
+    """What a part said of a benchmark that it compared side by side itself."""
+    cleared = judgement.verdict in (Verdict.PASSED, Verdict.IMPROVED)
+    return Finding(fullname=name, cleared=cleared, reason=judgement.reason, slower=judgement.verdict is Verdict.REGRESSED)
 
 
 def write_merged(parts: Sequence[Part], runs: Path) -> Path:
