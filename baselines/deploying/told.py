@@ -126,7 +126,7 @@ def run_line(one: Recommendation, run: Run) -> str:
     first, *others = command_lines(configuration, one.fastest.instances, card)
     said = first + (f"   # and {counted(len(others), 'line')} more, for the other instances" if others else "")
     code = in_code(configuration, card)
-    return f"{said}   # in the program: {code}" if code and not others else said
+    return f"{said}   # in the program: {code}" if code else said
 
 
 def caveats(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:

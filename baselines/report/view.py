@@ -70,7 +70,8 @@ class View:
     def told(self) -> Told | None:
         """What to run on this machine; None where the run says nothing of it, or is about two environments."""
         comparison, run = self.comparison, self.comparison.run
-        if not run.ours or all(result.duet for result in run.results):  # where there is none, too
+        alone = run.judged_against or not all(result.duet for result in run.results)  # judged, it is no duet of its own
+        if not run.ours or not run.results or not alone:
             return None
         physical = run.machine_hard.get("physical_cores")
         cores = physical if isinstance(physical, int) and physical > 0 else None
