@@ -14,7 +14,7 @@ from baselines.comparing.comparison import Comparison, compare
 from baselines.confirming import duet_run
 from baselines.files.store import accepted_runs
 from baselines.judging.history import History
-from baselines.judging.judgement import SuiteShift, Verdict
+from baselines.judging.judgement import Against, Evidence, Judgement, SuiteShift, Verdict
 from baselines.judging.policy import Policy
 from baselines.judging.stored import judge_run
 from baselines.judging.suite import backend_shifts, suite_shift
@@ -222,3 +222,56 @@ def test_a_duet_confirms_it(
     assert "pytorch" in asked[0]
     assert f"{'stays red' if code else 'cleared'}  pytorch as a whole: " in text.replace("cleared    ", "cleared  ")
     assert bool(whole.compared(run).slower_backends) == bool(code)
+
+
+@pytest.fixture
+def checkout_of_creep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> StoredVerdicts:
+    """Accepted runs of which all but the first, the anchor, are 8 % slower."""
+    checkout, name = Checkout(tmp_path / "checkout", capsys), "onnxruntime-fp32-batch1-seq32"
+    for day in range(9):
+        run = checkout.run(
+            benchmark(name, 0.0108 + day % 3 * 1e-5 if day else 0.01),
+            started_day=day,
+            commit_info={"id": f"{day:02}a2b3c4d5e6f7"},
+        )
+        assert checkout.accept(run, "--accept-regression").code == 0
+    return StoredVerdicts(accepted=accepted_runs(MACHINE, "bert-tiny", checkout.store), selected=())
+
+
+PASSED = Judgement(verdict=Verdict.PASSED, reason="as fast", evidence=Evidence.DUET, ratio=1.0, interval=(0.99, 1.01))
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["all of it compared", "one of it not reached"])
+def test_what_a_comparison_clears(whole: Whole, left: int) -> None:
+    """A backend that is slower by stored numbers, where all that waited of it passed side by side; and not otherwise."""
+    measured = whole.benchmarks({"pytorch": 1.08}, 1.05)
+    gate = StoredVerdicts(accepted=accepted_runs(MACHINE, "bert-tiny", whole.checkout.store), selected=())
+    for number, one in enumerate(measured):
+        pytorch = "pytorch" in one["fullname"]
+        gate.judge(one, None, list, "no time" if number == len(measured) - left else PASSED if pytorch else None)
+    gate.finish()
+    assert gate.backends["pytorch"].verdict is (Verdict.REGRESSED if left else Verdict.INCONCLUSIVE)
+    assert [one.cleared for one in gate.findings] == [not left]
+
+
+def test_creep_from_the_anchor_is_not_cleared_by_the_newest_state(checkout_of_creep: StoredVerdicts) -> None:
+    """A comparison with the newest accepted run knows nothing of it: fresh launches decide."""
+    asked: list[str] = []
+    slow = benchmark("onnxruntime-fp32-batch1-seq32", 0.0108)
+    judgement = checkout_of_creep.judge(slow, None, lambda: asked.append("fresh") or [slow, slow, slow], PASSED)
+    assert asked == ["fresh"]
+    assert (judgement.verdict, judgement.against) == (Verdict.REGRESSED, Against.ANCHOR), judgement.reason
+
+
+def test_another_benchmark_of_the_same_name_is_not_compared(whole: Whole) -> None:
+    """Whatever a comparison says of it, it is another one; and what is said of the whole does not fall over it."""
+    measured = whole.benchmarks({}, 2.0)
+    measured[0]["extra_info"]["configuration"]["cpus"] = [7]
+    gate = StoredVerdicts(accepted=accepted_runs(MACHINE, "bert-tiny", whole.checkout.store), selected=())
+    assert not gate.is_newest_of(measured[0], gate.accepted[-1])
+    assert gate.is_newest_of(measured[1], gate.accepted[-1])
+    assert not gate.is_newest_of(measured[1], gate.accepted[-2])
+    said = [gate.judge(one, None, list, PASSED).verdict for one in measured]
+    assert said[0] is Verdict.INCOMPARABLE
+    gate.finish()
+    assert gate.shift is not None

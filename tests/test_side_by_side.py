@@ -63,6 +63,9 @@ def test_what_a_changed_file_can_touch() -> None:
     """A card touches the backends that it is; anything else of the workers touches all."""
     all_of_them = ["onnxruntime", "pytorch"]
     assert touched_by([CARD], all_of_them) == {"onnxruntime"}
+    made_of_it = ["pytorch", "torchscript", "torch_compile", "torch_compile_freezing"]
+    assert touched_by(["fixtures/backends/pytorch.py"], [*made_of_it, "onnxruntime", "tensorflow"]) == set(made_of_it)
+    assert touched_by(["fixtures/backends/torchscript.py"], made_of_it) == {"torchscript"}
     assert touched_by([CARD, "fixtures/backends/pytorch.py"], all_of_them) == set(all_of_them)
     assert touched_by(["fixtures/worker/rounds.py", CARD], all_of_them) == set(all_of_them)
     assert touched_by(["fixtures/backends/interface.py"], all_of_them) == set(all_of_them)
@@ -194,7 +197,8 @@ def test_stored_numbers_screen_and_the_accepted_state_decides(judged: Judged, fi
     (benchmark,) = ended.benchmarks.values()
     assert benchmark["extra_info"]["duet"]["reference"]["commit"] == git(judged.root, "rev-parse", "HEAD~1").strip()
     flow = ended.run["run"]["side_by_side"]
-    assert flow["compared"] == flow["sentinels"] == [benchmark["fullname"]]
+    assert list(flow["compared"]) == flow["sentinels"] == [benchmark["fullname"]]
+    assert flow["compared"][benchmark["fullname"]]["verdict"] == "regressed"
     assert not ended.run["run"]["partial"]
     (run,) = judged.suite.runs.iterdir()
     (later,) = compare(run, [], judged.store).judgements.values()
@@ -243,5 +247,5 @@ def test_a_budget_that_is_spent_leaves_a_suspect_inconclusive(judged: Judged, fi
     assert ended.code == 0, ended.text
     said = judgement_of(ended)
     assert said["verdict"] == "inconclusive"
-    assert "not compared side by side: --confirm-budget 0.1 was spent before its turn" in said["reason"]
+    assert "not compared side by side: --confirm-budget 0.1 left no time for it" in said["reason"]
     assert "and 0 sentinels, will be compared" in ended.text

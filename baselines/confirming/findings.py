@@ -31,7 +31,8 @@ def findings_of(
         why = why_not_cleared(duet.get(name), suspect, changed)
         code = "its code" if measured_again else "same code"
         same = f"a duet with the accepted run's environment, {code}, same CPUs: {_numbers(said)}: the machine changed"
-        slower = said.get("verdict") == Verdict.REGRESSED
+        same_state = (said.get("reference") or {}).get("versions") == dict(suspect.result.versions)
+        slower = said.get("verdict") == Verdict.REGRESSED and same_state
         found.append(Finding(fullname=name, cleared=why is None, reason=why or same, slower=slower))
     return found
 
