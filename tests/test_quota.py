@@ -63,7 +63,7 @@ def test_a_run_under_a_quota(suite: Suite, group: Path) -> None:
 def test_a_throttled_duet_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit a regression is inconclusive, with the way out; below it the verdict stands."""
     verdicts = DuetVerdicts(reference=None, comparisons=1, looks=[4])  # type: ignore[arg-type]
-    regressed = Judgement(verdict=Verdict.REGRESSED, reason="slower", launches=4)
+    regressed = Judgement(verdict=Verdict.REGRESSED, reason="slower", launches=4, p_value=1e-9)
     monkeypatch.setattr(verdicts, "verdict_on", lambda key, min_effect: regressed)
     monkeypatch.setattr("fixtures.gate.duet_verdicts.DuetRow", lambda **words: SimpleNamespace(**words))
     verdicts.duets["a b"] = None  # type: ignore[assignment]
@@ -75,5 +75,7 @@ def test_a_throttled_duet_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> No
         verdicts.judge("id", "label", measured, key="a b", min_effect=None)
         judgement = verdicts.rows["id"].judgement
         assert judgement.verdict.value == verdict
-    assert judgement == replace(regressed, verdict=Verdict.INCONCLUSIVE, reason=judgement.reason)
+    assert judgement == replace(regressed, verdict=Verdict.INCONCLUSIVE, reason=judgement.reason, p_value=None)
+    verdicts.finish()
+    assert verdicts.together == [], "nor together with others"
     assert judgement.reason.startswith("a CPU quota stopped both sides in 30% of its periods")
