@@ -87,6 +87,20 @@ def test_a_cpuset_is_read_back_and_cannot_be_left() -> None:
                 check(process.pid, CpuLimit(cpuset=tuple(others)))
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a mask of one CPU of several needs two")
+def test_a_mask_is_no_cpuset() -> None:
+    """Threads that stay on one CPU because somebody set their mask are in no cpuset of it: they could leave."""
+    first = min(os.sched_getaffinity(0))
+    with subprocess.Popen(["taskset", "-c", str(first), *SPINNING]) as process:
+        time.sleep(0.3)
+        try:
+            assert os.sched_getaffinity(process.pid) == {first}
+            with pytest.raises(CpuLimitError, match=f"asked for a cpuset of CPUs {first}, the kernel has "):
+                check(process.pid, CpuLimit(cpuset=(first,)))
+        finally:
+            process.kill()
+
+
 def test_no_limit_needs_no_group() -> None:
     """Every other benchmark starts as before."""
     assert made(CpuLimit()) == Group()
