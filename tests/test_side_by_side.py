@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -191,6 +192,9 @@ def test_stored_numbers_screen_and_the_accepted_state_decides(judged: Judged, fi
     assert "  stored    +" in ended.text
     assert f"  changed   the code of workers, 1 file of it: {CARD}" in ended.text
     assert "--reference=accepted" in ended.text
+    assert re.search(r"^onnxruntime \S+ on both sides: \+.* over 1 benchmark, slower on 1 of 1$", ended.text, re.MULTILINE)
+    assert "side by side with 0006_" in ended.text
+    assert ": 1 sentinel, within 10m" in ended.text
     said = judgement_of(ended)
     assert (said["verdict"], said["evidence"], said["launches"], said["runs"]) == ("regressed", "duet", 4, 6)
     assert 2 < said["ratio"] < 5
