@@ -3,6 +3,6 @@
 
 def pytest_configure() -> None:
     """In place of the looks that users get."""
-    from fixtures.gate import side_by_side
+    from fixtures.gate import accepted_comparison
 
-    side_by_side.LOOKS = (4,)  # type: ignore[misc]
+    accepted_comparison.LOOKS = (4,)  # type: ignore[misc]
