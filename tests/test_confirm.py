@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,18 @@ def test_nothing_to_confirm(confirming: Confirming) -> None:
     assert code == 0
     assert "nothing to confirm" in text
     assert confirming.asked == []
+
+
+def test_code_that_git_cannot_compare_is_no_silence(confirming: Confirming) -> None:
+    """As in a shallow checkout: nothing is suspect, and it says that nobody knows whether the code changed."""
+    run = confirming.run(ONE_S, TWO_S, 9)
+    content = json.loads((run / "run.json").read_text())
+    content["commit_info"]["id"] = "0" * 40
+    (run / "run.json").write_text(json.dumps(content))
+    text, code = confirming(run)
+    assert (code, confirming.asked) == (0, [])
+    assert "whether its code changed cannot be told: git cannot compare their code" in text
+    assert "git fetch --unshallow" in text
 
 
 def test_a_failure_that_no_benchmark_explains(confirming: Confirming) -> None:

@@ -12,7 +12,14 @@ from baselines.comparing.comparison import compare
 from baselines.comparing.confirmation_file import Finding, write_findings
 from baselines.confirming import duet_run
 from baselines.confirming.findings import finding_of_a_backend, finding_of_the_suite, findings_of
-from baselines.confirming.suspects import backend_of_suspect, reasons_beside, sentinels_of, suspects_of, witnesses_of
+from baselines.confirming.suspects import (
+    backend_of_suspect,
+    reasons_beside,
+    sentinels_of,
+    suspects_of,
+    why_code_unknown,
+    witnesses_of,
+)
 from baselines.judging.judgement import Verdict
 
 HELP = "measure what regressed side by side with the accepted run's code and packages: 0 all cleared, 1 something red"
@@ -68,7 +75,9 @@ def confirm(
     if red.exit_status not in (0, 1) or (red.exit_status == 1 and not explaining and not beside):
         beside = [*beside, f"pytest ended with exit code {red.exit_status}, and no benchmark says why"]
     if not asked and not beside:
-        return f"{red.name}: nothing regressed, so that there is nothing to confirm", 0
+        unknown = why_code_unknown(comparison, checkout)
+        beside_it = f"; whether its code changed cannot be told: {unknown}" if unknown else ""
+        return f"{red.name}: nothing regressed, so that there is nothing to confirm{beside_it}", 0
     findings: list[Finding] = []
     if asked:
         duet = duet_run.measured_in_a_duet(list(asked), red, reference=reference, extra=extra, checkout=checkout)

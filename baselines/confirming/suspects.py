@@ -90,11 +90,22 @@ def sentinels_of(comparison: Comparison, checkout: Path) -> dict[str, Suspect]:
 
 
 def code_differs(before: Run, after: Run, checkout: Path) -> bool:
-    """Whether the code that measures is another one; False where git cannot tell."""
+    """Whether the code that measures is another one; False where git cannot tell, which `why_code_unknown` says."""
     try:
         return bool(files_changed(checkout, f"{before.commit}..{after.commit}", MEASURING))
     except RunFileError:
         return False
+
+
+def why_code_unknown(comparison: Comparison, checkout: Path) -> str | None:
+    """Why nobody can tell whether the code is that of the newest accepted run; None where git can."""
+    if not comparison.baseline:
+        return None
+    try:
+        files_changed(checkout, f"{comparison.baseline[-1].commit}..{comparison.run.commit}", MEASURING)
+    except RunFileError as error:
+        return str(error)
+    return None
 
 
 def packages_of(run: Run, backend: str) -> dict[str, str]:
