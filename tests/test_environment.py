@@ -245,3 +245,14 @@ def test_another_interpreter_gets_no_search_path_of_ours(monkeypatch: pytest.Mon
     monkeypatch.setenv("PYTHONPATH", "/ours")
     assert environment_of()["PYTHONPATH"] == "/ours"
     assert "PYTHONPATH" not in environment_of("/another/python")
+
+
+def test_a_requirement_that_nobody_can_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata of an old package may have one; what else it requires counts."""
+    for name, requires in (("old", ("numpy (>dev)", "newer>=1")), ("newer", ())):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {one}" for one in requires)]
+        (info / "METADATA").write_text("\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert required_by(["old"]) == {"old": ["newer"], "newer": []}
