@@ -25,6 +25,22 @@ def take_store(command: argparse.ArgumentParser) -> None:
     command.add_argument("--store", type=Path, default=MACHINES, metavar="DIR", help="default: baselines/machines")
 
 
+def take_pytest(command: argparse.ArgumentParser, which: str) -> None:
+    """Options for the pytest that a command starts, `which` as its help calls it."""
+    command.add_argument(
+        "--pytest",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="OPTION",
+        help=f"the rest of the line goes to {which}",
+    )
+
+
+def pytest_options(arguments: argparse.Namespace) -> list[str]:
+    """What the rest of the line was."""
+    return [word for word in arguments.pytest if word != "--"]
+
+
 def take_any_machine(command: argparse.ArgumentParser) -> None:
     """Whether another machine's runs judge."""
     command.add_argument("--any-machine", action="store_true", help="judge by named runs of another machine as well")

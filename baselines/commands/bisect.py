@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.commands import take_run, take_store
+from baselines.commands import pytest_options, take_pytest, take_run, take_store
 from baselines.comparing.bisection_file import write_answer
 from baselines.files.run import Run
 from baselines.files.run_folder import RUN_NAME, RunFileError
@@ -46,13 +46,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         "--budget", type=duration, default="none", metavar="DURATION", help="stop after so long: 30m, 8h (default: none)"
     )
     command.add_argument("--anew", action="store_true", help="put an earlier search aside in place of going on with it")
-    command.add_argument(
-        "--pytest",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="OPTION",
-        help="the rest of the line goes to the pytest that measures",
-    )
+    take_pytest(command, "the pytest that measures")
     take_store(command)
 
 
@@ -69,7 +63,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     from baselines.bisecting.log import Log
     from baselines.bisecting.measuring import Session
 
-    extra = [word for word in arguments.pytest if word != "--"]
+    extra = pytest_options(arguments)
     found, name, before = subject_of(
         arguments.run, arguments.benchmark, arguments.store, since=arguments.since, checkout=CHECKOUT
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from baselines.commands import take_run, take_store
+from baselines.commands import pytest_options, take_pytest, take_run, take_store
 from baselines.comparing.comparison import compare
 from baselines.comparing.confirmation_file import Finding, write_findings
 from baselines.confirming import duet_run
@@ -36,19 +36,13 @@ def declare(command: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="compare with this side, as pytest takes it (default: accepted)",
     )
-    command.add_argument(
-        "--pytest",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="OPTION",
-        help="the rest of the line goes to the duet's pytest",
-    )
+    take_pytest(command, "the duet's pytest")
     take_store(command)
 
 
 def run(arguments: argparse.Namespace) -> tuple[str, int]:
     """Confirms a red run; the exit code is what stays red."""
-    extra = [word for word in arguments.pytest if word != "--"]
+    extra = pytest_options(arguments)
     return confirm(arguments.run, arguments.store, reference=arguments.reference, extra=extra)
 
 

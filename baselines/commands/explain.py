@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from baselines.commands import take_run, take_store
+from baselines.commands import pytest_options, take_pytest, take_run, take_store
 from baselines.comparing.comparison import compare
 from baselines.explaining import chosen, profile_run, wording
 from baselines.explaining.explanation import Explanation, explained
@@ -43,13 +43,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         help=f"launches to profile ({profile_run.LAUNCHES}), or launch pairs ({profile_run.PAIRS}): an even number from "
         f"{PartsPolicy().least_launches} up",
     )
-    command.add_argument(
-        "--pytest",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="OPTION",
-        help="the rest of the line goes to the pytest that profiles",
-    )
+    take_pytest(command, "the pytest that profiles")
     take_store(command)
 
 
@@ -61,7 +55,7 @@ def _launches(word: str) -> int:
 
 def run(arguments: argparse.Namespace) -> tuple[str, int]:
     """Explains; 1 where something that was asked for could not be."""
-    extra = [word for word in arguments.pytest if word != "--"]
+    extra = pytest_options(arguments)
     return explain(
         arguments.run,
         arguments.store,
