@@ -14,9 +14,9 @@ import pytest
 
 from fixtures.asked import layers
 from fixtures.asked.candidates import groups_of, releases_between
+from fixtures.asked.changed import version_text
 from fixtures.asked.layers import DiskFull, NotReached, completed, layered
 from fixtures.asked.reference_state import StateRefused, unused_for
-from fixtures.gate.changed import version_text
 from fixtures.worker.installed import environment
 from studies.wheels import write_wheel
 

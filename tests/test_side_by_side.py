@@ -18,10 +18,10 @@ from baselines.files.accepted_file import Addition
 from baselines.files.reading_runs import read_run
 from baselines.files.store import add
 from baselines.judging.judgement import Evidence, Verdict
+from fixtures.asked.changed import package_changes, touched_by
 from fixtures.asked.cost import Cost
 from fixtures.asked.installed_files import altered_files
 from fixtures.asked.plan import Candidate
-from fixtures.gate.changed import package_changes, touched_by
 from fixtures.gate.sentinels import price_s, sentinels_of
 from fixtures.model.prepared import PreparedModel
 from tests.builders import git
