@@ -12,13 +12,14 @@ import pytest
 from baselines.commands.confirm import confirm
 from baselines.confirming import duet_run
 from baselines.confirming.findings import why_not_cleared
-from baselines.confirming.suspects import Suspect
+from baselines.confirming.suspects import Suspect, installed_differs
 from baselines.files.checkout import code_changed
 from baselines.files.reading_runs import read_run
+from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
 from baselines.files.store import MACHINES
 from baselines.judging.judgement import Against, Judgement, Verdict
-from tests.builders import ONE, THREE, TWO, Checkout, benchmark, git
+from tests.builders import MACHINE, ONE, THREE, TWO, Checkout, benchmark, git, run_folder
 
 SAME = {"reference": {"versions": {"torch": "2.13.0"}}}
 CLEARED = {"verdict": "passed", "ratio": 1.001, "interval": [0.99, 1.012], **SAME}
@@ -196,6 +197,21 @@ def test_sentinels_are_asked_where_something_changed(confirming: Confirming) -> 
     compared = confirming.checkout.baselines("compare", run)
     assert compared.code == 1
     assert "the duet finds it slower than the accepted run's environment as well" in compared.out
+
+
+def test_what_is_installed_has_files_too(tmp_path: Path) -> None:
+    """An edited file of the same versions is a change, as another interpreter is; what a run does not say is none."""
+
+    def run(name: str, python: str = "3.11.7", **words: object) -> Run:
+        soft = {"machine_id": MACHINE, "hard": {}, "soft": {"python": python}}
+        folder = run_folder(tmp_path / name, environment={"packages": {}, **words}, machine_info=soft)
+        return read_run(folder / "run.json")
+
+    before = run("before", altered={})
+    assert not installed_differs(before, run("same", altered={}))
+    assert installed_differs(before, run("edited", altered={"torch/nn.py": "17"}))
+    assert not installed_differs(before, run("old"))
+    assert installed_differs(before, run("other", "3.12.1", altered={}))
 
 
 def test_nothing_to_confirm(confirming: Confirming) -> None:

@@ -71,22 +71,28 @@ def witnesses_of(comparison: Comparison, suspects: Mapping[str, object]) -> dict
 def sentinels_of(comparison: Comparison, checkout: Path) -> dict[str, Suspect]:
     """Of each backend and number format that a change can touch the quickest benchmark, though nothing makes it suspect.
 
-    A change is one of the packages that the backend needs, or of the code that measures, since the newest accepted run. None
-    where the run compared side by side itself.
+    A change is one of the packages that the backend needs, of their installed files, the interpreter, or the code that
+    measures, since the newest accepted run. None where the run compared side by side itself.
     """
     if not comparison.baseline or any(one.evidence is Evidence.DUET for _, one in comparison.judgements.values()):
         return {}
     before, after = comparison.baseline[-1], comparison.run
-    code = after.dirty or code_differs(before, after, checkout)
+    anything = after.dirty or code_differs(before, after, checkout) or installed_differs(before, after)
     quickest: dict[tuple[str, str], str] = {}
     judged = [(key, *pair) for key, pair in comparison.judgements.items() if pair[1].ratio is not None]
     for key, result, _ in sorted(judged, key=lambda one: one[1].median_s):
         backend, precision = (str(result.configuration.get(word)) for word in ("backend", "precision"))
-        if key in after.by_key and (code or packages_of(before, backend) != packages_of(after, backend)):
+        if key in after.by_key and (anything or packages_of(before, backend) != packages_of(after, backend)):
             quickest.setdefault((backend, precision), key)
     return {
         after.by_key[key].fullname: suspect_of(comparison, key, comparison.judgements[key][1]) for key in quickest.values()
     }
+
+
+def installed_differs(before: Run, after: Run) -> bool:
+    """Whether the interpreter, or files that pip did not install so, are other ones; False where a run does not say."""
+    pythons = {run.machine_soft.get("python") for run in (before, after)} - {None}
+    return len(pythons) > 1 or (None not in (before.altered, after.altered) and before.altered != after.altered)
 
 
 def code_differs(before: Run, after: Run, checkout: Path) -> bool:
