@@ -46,28 +46,25 @@ COMPLETE: Mapping[str, Any] = {
 """All words of a benchmark that a session writes, beside those of tests/builders.py."""
 
 
-def launches(chance: random.Random, median_s: float, *, kernel: bool) -> list[dict[str, Any]]:
-    """Three launches, perhaps beside the reference kernel."""
+def launches(chance: random.Random, median_s: float) -> list[dict[str, Any]]:
+    """Three launches."""
     made = []
     for _ in range(3):
         took_s = median_s * chance.uniform(0.99, 1.01)
-        turns = [{"gemm": chance.uniform(0.006, 0.008), "copy": 0.02} for _ in range(2)]
-        words = {"version": 2, "numpy": "2.4.6", "blas": "openblas 0.3", "cpus": 2, "turns_s": turns, "slices_s": [took_s]}
-        one = {"median_s": took_s, "throughput_per_s": 1 / took_s, "rounds": 5}
-        made.append({**one, "reference_kernel": words} if kernel else one)
+        made.append({"median_s": took_s, "throughput_per_s": 1 / took_s, "rounds": 5})
     return made
 
 
-def benchmarks(chance: random.Random, *, slow: float = 1.0, kernel: bool) -> list[dict[str, Any]]:
+def benchmarks(chance: random.Random, *, slow: float = 1.0) -> list[dict[str, Any]]:
     """Three benchmarks of one instance, and one of two, as a session writes them."""
     made = []
     for name in (ONE, TWO, THREE):
         median_s = 0.01 * chance.uniform(0.98, 1.02) * slow
-        words = {**COMPLETE, "launches": launches(chance, median_s, kernel=kernel)}
+        words = {**COMPLETE, "launches": launches(chance, median_s)}
         made.append(benchmark(name, median_s, extra_info=copy.deepcopy(words)))
     several = answer("instance_scaling", 0.02 * chance.uniform(0.98, 1.02) * slow, batch=2, instances=2)
     each = [{**COMPLETE["per_instance"][0], "cpus": [cpu]} for cpu in (0, 1)]
-    own = {"launches": launches(chance, 0.02 * slow, kernel=kernel), "per_instance": each}
+    own = {"launches": launches(chance, 0.02 * slow), "per_instance": each}
     several["extra_info"] |= copy.deepcopy({**COMPLETE, **own})
     return [*made, several]
 
@@ -83,15 +80,15 @@ def accepted(run: Path, store: Path, number: int) -> Path:
     return path
 
 
-def runs_and_files(folder: Path, seed: int, count: int, *, kernel: bool) -> tuple[list[Path], list[Path], Path]:
+def runs_and_files(folder: Path, seed: int, count: int) -> tuple[list[Path], list[Path], Path]:
     """Runs, the files that accept makes of them, and a later run in which some benchmarks are slower."""
     chance = random.Random(seed)  # noqa: S311 - noise, no secret
     runs = [
-        run_folder(folder / "runs", *benchmarks(chance, kernel=kernel), started_day=day, run={"verdicts": {"missing": {}}})
+        run_folder(folder / "runs", *benchmarks(chance), started_day=day, run={"verdicts": {"missing": {}}})
         for day in range(count)
     ]
     files = [accepted(run, folder / "store", number) for number, run in enumerate(runs, start=1)]
-    later = benchmarks(chance, slow=chance.choice([1.0, 1.05, 1.3]), kernel=kernel)
+    later = benchmarks(chance, slow=chance.choice([1.0, 1.05, 1.3]))
     return runs, files, run_folder(folder / "runs", *later, started_day=count + 3)
 
 
@@ -103,19 +100,17 @@ def said(run: Path, baseline: Sequence[Path]) -> tuple[Any, str]:
     return {key: content[key] for key in ("counts", "suite_shift", "claims", "judgements")}, text[text.index("| verdict") :]
 
 
-@pytest.mark.parametrize("kernel", [False, True], ids=["times", "beside the reference kernel"])
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_said_of_a_later_run_is_the_same(tmp_path: Path, seed: int, count: int, kernel: bool) -> None:
+def test_what_is_said_of_a_later_run_is_the_same(tmp_path: Path, seed: int, count: int) -> None:
     """Against accepted files and against the runs that they were made of, to the last digit."""
-    runs, files, later = runs_and_files(tmp_path, seed, count, kernel=kernel)
+    runs, files, later = runs_and_files(tmp_path, seed, count)
     assert said(later, files) == said(later, runs)
 
 
-@pytest.mark.parametrize("kernel", [False, True], ids=["times", "beside the reference kernel"])
-def test_files_of_older_checkouts_count_as_before(tmp_path: Path, kernel: bool) -> None:
+def test_files_of_older_checkouts_count_as_before(tmp_path: Path) -> None:
     """They hold all words of the run, and some of its rounds."""
-    runs, files, later = runs_and_files(tmp_path, 5, 6, kernel=kernel)
+    runs, files, later = runs_and_files(tmp_path, 5, 6)
     older = []
     for run, file in zip(runs, files, strict=True):
         content, baseline = json.loads((run / "run.json").read_text()), json.loads(file.read_text())["baseline"]
@@ -130,7 +125,7 @@ def test_files_of_older_checkouts_count_as_before(tmp_path: Path, kernel: bool) 
 
 def test_an_accepted_file_can_itself_be_judged(tmp_path: Path) -> None:
     """The same verdicts as its run gets, and no map of CPUs, because it does not say how busy they were."""
-    runs, files, _ = runs_and_files(tmp_path, 1, 4, kernel=False)
+    runs, files, _ = runs_and_files(tmp_path, 1, 4)
     assert said(files[-1], runs[:3])[0] == said(runs[-1], runs[:3])[0]
     assert main(["report", str(files[-1]), "--against", str(runs[0]), "--output", str(tmp_path / "report")]) == 0
     text = (tmp_path / "report" / "report.html").read_text()
@@ -139,7 +134,7 @@ def test_an_accepted_file_can_itself_be_judged(tmp_path: Path) -> None:
 
 def test_a_recommendation_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Instances, CPUs and commands, of an accepted file and of its run."""
-    runs, files, _ = runs_and_files(tmp_path, 2, 3, kernel=False)
+    runs, files, _ = runs_and_files(tmp_path, 2, 3)
     told = []
     for path in (files[-1], runs[-1]):
         assert main(["recommend", str(path), "--store", str(tmp_path / "none")]) == 0
@@ -180,7 +175,7 @@ def test_nothing_of_the_list_is_kept_and_all_else_is(tmp_path: Path) -> None:
 
 def test_instances_on_other_cpus_are_kept(tmp_path: Path) -> None:
     """Of several instances, and of one whose CPUs are not those of its configuration, the file says where they were."""
-    _, (file,), _ = runs_and_files(tmp_path, 3, 1, kernel=False)
+    _, (file,), _ = runs_and_files(tmp_path, 3, 1)
     assert json.loads(file.read_text())["benchmarks"][-1]["extra_info"]["per_instance"] == [{"cpus": [0]}, {"cpus": [1]}]
     elsewhere = benchmark(extra_info={"per_instance": [{"cpus": [7], "rounds": 3}]})
     file = accepted(run_folder(tmp_path / "other", elsewhere), tmp_path / "other store", 1)
@@ -189,6 +184,6 @@ def test_instances_on_other_cpus_are_kept(tmp_path: Path) -> None:
 
 def test_tables_of_an_accepted_file_are_refused(tmp_path: Path) -> None:
     """They need more of a run than the file has."""
-    _, (file,), _ = runs_and_files(tmp_path, 4, 1, kernel=False)
+    _, (file,), _ = runs_and_files(tmp_path, 4, 1)
     with pytest.raises(ValueError, match="an accepted run holds too little for these tables; name the run: runs/"):
         tables.benchmarks_of(file)

@@ -1,10 +1,8 @@
-"""How much is measured: in one piece or in slices, alone or beside others."""
+"""How much is measured, alone or beside others."""
 
 from __future__ import annotations
 
-import pytest
-
-from fixtures.measurement.effort import MOST_SLICES, Effort, timing_limits
+from fixtures.measurement.effort import Effort, timing_limits
 
 
 def effort(min_rounds: int) -> Effort:
@@ -18,24 +16,6 @@ def effort(min_rounds: int) -> Effort:
         warm_up_rounds=1,
         warm_up_time_s=0.0,
     )
-
-
-@pytest.mark.parametrize(
-    ("min_rounds", "round_s", "slices"),
-    [(1, 0.001, MOST_SLICES), (5, 0.001, MOST_SLICES), (5, 0.1, 10), (5, 0.7, 5), (1, 7.0, 1)],
-)
-def test_slices_ask_for_no_less_than_the_whole(min_rounds: int, round_s: float, slices: int) -> None:
-    """As many rounds and as much time; a slice has a round at least, and lasts as short as that allows."""
-    parts = effort(min_rounds).in_slices(round_s, alone=True)
-    assert len(parts) == slices
-    assert sum(part.min_rounds for part in parts) >= min_rounds
-    assert min(part.min_rounds for part in parts) >= 1
-    assert sum(part.max_time_s for part in parts) == pytest.approx(1.0)
-
-
-def test_slices_of_several_instances_are_longer() -> None:
-    """Their window has to hold rounds of each, busy all of it."""
-    assert len(effort(5).in_slices(0.001, alone=False)) == 4
 
 
 def test_several_instances_start_after_their_lead_in() -> None:

@@ -14,7 +14,7 @@ from fixtures.asked.presets import PRESETS
 from fixtures.backends.registry import backend_class
 from fixtures.machine.topology import Topology
 from fixtures.model.prepared import PreparedModel
-from fixtures.process.environment import NO_TELEMETRY, POOLS, passes
+from fixtures.process.environment import NO_TELEMETRY, passes
 from tests.last_words import FRAMEWORKS
 from tests.suite import OUT_OF_THE_BOX, REPOSITORY, SCALING, SHORT, Ended, Suite, environments, orphans
 
@@ -84,10 +84,10 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, cache_home: Path, bert_tiny: PreparedModel) -> Watched:
-    """Two backends with one and two threads, a stream and the reference kernel, from a shell full of variables."""
+    """Two backends with one and two threads, and a stream, from a shell full of variables."""
     suite = Suite(tmp_path_factory.mktemp("watched"), cache_home)
     session = suite.start(
-        *(SCALING, DISPATCHING, "--benchmark-only", "--preset=quick", "--benchmark-max-time=0.5", "--reference-kernel"),
+        *(SCALING, DISPATCHING, "--benchmark-only", "--preset=quick", "--benchmark-max-time=0.5"),
         *("--backends=pytorch,onnxruntime", f"--threads={','.join(map(str, THREADS))}", "--batch-sizes=8"),
         *("--sequence-lengths=128", "-k", "core_count_scaling or (smart_dispatching and onnxruntime and one)"),
         *("--pass-env=MKL_CBWR", "--pass-env=MKL_CBWR"),
@@ -276,7 +276,6 @@ def test_shell_variables_do_not_reach_a_process(watched: Watched) -> None:
             for count in THREADS
         },
         **{f"fixtures.worker onnxruntime-fp32-threads{count}": [passed] for count in counts},
-        "fixtures.worker reference_kernel": [dict.fromkeys(POOLS, str(count)) for count in counts],
         "fixtures.dispatcher dispatcher": [{"OPENBLAS_NUM_THREADS": "1"}],
         "fixtures.model pipe:[": [{}],
     }

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from fixtures.process.environment import REPOSITORY
-from studies.reference_kernel import record_of
 from studies.stored_numbers import RULES, apart, main, without_factor
-from tests.test_study_reference_kernel import content
+from studies.stored_runs import record_of
+from tests.test_study_stored_runs import content
 
 
 def record(minute: int, one: float, two: float = 1.0, **extra_work: float) -> dict[str, Any]:
     """A run of two benchmarks that began so many minutes after noon."""
-    made = record_of(content((one, two, 1.0), 0), extra_work)
+    made = record_of(content((one, two), 0), extra_work)
     return {**made, "datetime": f"2026-03-01T12:{minute:02}:00+00:00"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.measurement.window import LEAST_OVERLAP, CountedRounds, OverlapError, Window, common_window, joined
+from fixtures.measurement.window import LEAST_OVERLAP, OverlapError, common_window
 
 
 def answer(first_s: float, *durations_s: float) -> dict[str, Any]:
@@ -52,21 +52,3 @@ def test_instances_that_were_not_busy_together_have_no_result(other: dict[str, A
     """The message names the instance, when it was busy, and the window."""
     with pytest.raises(OverlapError, match=r"bad was busy from \+.* of a window of 10\.000 s, with \d+ whole rounds in it"):
         common_window(["good", "bad"], [answer(0.0, *[1.0] * 11), other], start_s=0.0, length_s=10.0)
-
-
-def test_windows_are_joined_instance_by_instance() -> None:
-    """Rounds and wall times of the slices together, and the overlap of the slice in which it was least."""
-    slices = [
-        Window(
-            rounds=(CountedRounds(durations_s=(1.0, 2.0), wall_s=3.5), CountedRounds(durations_s=(4.0,), wall_s=4.0)),
-            overlap=1.0,
-        ),
-        Window(
-            rounds=(CountedRounds(durations_s=(3.0,), wall_s=3.0), CountedRounds(durations_s=(5.0,), wall_s=5.5)),
-            overlap=0.9,
-        ),
-    ]
-    whole = joined(slices)
-    assert [one.durations_s for one in whole.rounds] == [(1.0, 2.0, 3.0), (4.0, 5.0)]
-    assert [one.wall_s for one in whole.rounds] == [6.5, 9.5]
-    assert whole.overlap == 0.9

@@ -9,12 +9,11 @@ from baselines.accepting import refusals
 from baselines.accepting.refusals import Candidate
 from baselines.comparing.differences import environment_differences
 from baselines.comparing.machines import policy_of
-from baselines.comparing.reference_kernel import comparable
 from baselines.files.accepted_file import Addition
 from baselines.files.checkout import clean_commit
 from baselines.files.past import Past, pasts
 from baselines.files.reading_runs import read_with_content
-from baselines.files.result import slowdown
+from baselines.files.result import judged_values, slowdown
 from baselines.files.run import Run
 from baselines.files.run_folder import run_path
 from baselines.files.store import StoreChange, accepted_runs, add, locked
@@ -99,7 +98,8 @@ def verdicts_of(candidate: Candidate, known: Sequence[Run], past: Mapping[str, P
     said = candidate.run.judgements_against(known)
     if said:
         return {one.key: said[one.fullname].verdict.value for one in candidate.chosen if one.fullname in said}
-    measured, histories, _ = comparable({result.key: result for result in candidate.chosen}, past)
+    measured = {result.key: judged_values(result) for result in candidate.chosen}
+    histories = {key: one.history() for key, one in past.items()}
     judgements = judge_run(measured, histories, policy_of([candidate.run, *known]), expected={})
     return {key: judgement.verdict.value for key, judgement in judgements.items()}
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from baselines.comparing.disturbance import disturbed_because
-from baselines.comparing.kernel_movement import MOVED_LIMIT, movements
 from baselines.files.past import Past
 from baselines.files.result import Result
 from baselines.files.run import Run
@@ -81,12 +80,6 @@ def unfit(candidate: Candidate, *, narrowed: bool) -> list[str]:
         reasons.append(
             f"{name}: measured with uncommitted changes, so that no commit can measure it again; commit, then: {again}"
         )
-    reasons += [
-        f"{name}: the machine was not steady, by the reference kernel: {movement} (limit {MOVED_LIMIT:.0%}); "
-        "measure again when it is quiet"
-        for movement in movements(run.results)
-        if movement.too_far
-    ]
     if run.partial and not narrowed:
         left = f", {len(run.not_reached)} benchmarks before its end" if run.not_reached else ""
         reasons.append(f"{name}: it was cut off{left}; accept what it has: --only {STEADY}")

@@ -14,11 +14,10 @@ from baselines.comparing.confirmation_file import SUITE, after_finding, as_a_who
 from baselines.comparing.differences import another_machine, identity_differences, package_differences
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.machines import policy_of
-from baselines.comparing.reference_kernel import backend_of, comparable, told, whose
 from baselines.files.checkout import code_changed
 from baselines.files.past import Past, pasts
 from baselines.files.reading_runs import read_run, read_with_content
-from baselines.files.result import Result
+from baselines.files.result import Result, judged_values
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import accepted_runs
@@ -117,7 +116,9 @@ def compare(
         runs, past, others = _named(judged, baseline, any_machine=any_machine)
     else:
         runs, past = _accepted(judged, machines, demanded=demand_baseline)
-    measured, histories, parts = comparable(judged.by_key, past)
+    measured = {key: judged_values(result) for key, result in judged.by_key.items()}
+    histories = {key: one.history() for key, one in past.items()}
+    whose = {key: one.backend for key, one in past.items()}
     policy = policy_of([judged, *runs])
     if baseline:  # whoever names runs says that they judge
         policy = replace(policy, least_days=1)
@@ -133,17 +134,16 @@ def compare(
     shift = suite_shift(measured, histories, policy)
     machine = not baseline and shift.verdict is Verdict.REGRESSED and nothing_but_time(runs[-1], judged, machines)
     for key, result in judged.by_key.items():
-        own = said.get(result.fullname) or _told_now(judgements[key], result, parts.get(key))
+        own = said.get(result.fullname) or _told_now(judgements[key], result)
         if machine and own.verdict is Verdict.REGRESSED:
-            backend = backend_of(past[key])
-            beside = {one: values for one, values in measured.items() if one in past and backend_of(past[one]) != backend}
+            beside = {one: values for one, values in measured.items() if whose.get(one, whose[key]) != whose[key]}
             own = _of_the_machine(own, suite_shift(beside, histories, policy))
         judgements[key] = after_finding(own, found.get(result.fullname))
     known = {key: one.recent[-1] for key, one in past.items()} | dict(judged.by_key)
     shift = after_finding(shift, found.get(SUITE))
     backends = {
         name: after_finding(one, found.get(as_a_whole(name)))
-        for name, one in backend_shifts(measured, histories, policy, whose(past)).items()
+        for name, one in backend_shifts(measured, histories, policy, whose).items()
     }
     elsewhere = others.get(runs[-1].path) if runs else None
     if elsewhere is not None:
@@ -204,12 +204,12 @@ def _accepted(judged: Run, machines: Path, *, demanded: bool) -> tuple[list[Run]
     return runs, past
 
 
-def _told_now(judgement: Judgement, result: Result, part: str | None) -> Judgement:
+def _told_now(judgement: Judgement, result: Result) -> Judgement:
     """What the judge says now; a disturbed launch turns nothing red."""
     if judgement.verdict is Verdict.REGRESSED and (why := disturbed_because(result)):
         reason = f"{judgement.reason}; but it was disturbed: {why}"
-        judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=reason)
-    return judgement if judgement.ratio is None else told(judgement, part)
+        return replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    return judgement
 
 
 def nothing_but_time(before: Run, after: Run, machines: Path) -> bool:

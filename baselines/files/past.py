@@ -65,12 +65,17 @@ class Past:
     anchor: Result | None
     """The one that slow creep is measured from; it may be one of `recent`."""
 
-    def history(self, kernel_part: str | None = None) -> History:
-        """What the judge is given of it; `kernel_part` as for `judged_values`."""
+    @property
+    def backend(self) -> str:
+        """Whose benchmark it is."""
+        return str(self.recent[-1].configuration.get("backend"))
+
+    def history(self) -> History:
+        """What the judge is given of it."""
         within = self.anchor is None or any(result is self.anchor for result in self.recent)
         return History(
-            runs=tuple(judged_values(result, kernel_part) for result in self.recent),
-            anchor=None if within or self.anchor is None else judged_values(self.anchor, kernel_part),
+            runs=tuple(judged_values(result) for result in self.recent),
+            anchor=None if within or self.anchor is None else judged_values(self.anchor),
             run_ids=tuple(run.path.stem for run in self.runs),
             moments=moments_of(self.runs),
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from baselines.files.reading_values import flag_of, is_number, mapping, number_of, text_of
-from baselines.files.result import KERNEL_PARTS, KernelTimes, Launch, Result
+from baselines.files.result import Launch, Result
 from baselines.files.run_folder import RunFileError
 
 _IDENTITY_TEXT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -159,21 +159,8 @@ def _launches(extra: Mapping[str, Any], only: Launch, instances: int) -> tuple[L
     for number, one in enumerate(words):
         where = f"extra_info.launches[{number}]"
         throughput = _positive(one, "throughput_per_s", where) if instances > 1 or "throughput_per_s" in one else None
-        kernel = _kernel(one["reference_kernel"], f"{where}.reference_kernel") if "reference_kernel" in one else None
-        launches.append(Launch(median_s=_positive(one, "median_s", where), throughput_per_s=throughput, kernel=kernel))
+        launches.append(Launch(median_s=_positive(one, "median_s", where), throughput_per_s=throughput))
     return tuple(launches)
-
-
-def _kernel(words: Any, where: str) -> KernelTimes:
-    """What the reference kernel took around a launch."""
-    turns, slices = (mapping(words).get(key) for key in ("turns_s", "slices_s"))
-    if not isinstance(turns, list) or not isinstance(slices, list) or not slices or len(turns) != len(slices) + 1:
-        raise Unusable(f"{where} is no object with slices_s and turns_s, of which there is one more")
-    return KernelTimes(
-        identity=", ".join(str(words.get(key)) for key in ("version", "numpy", "blas", "cpus")),
-        turns_s=tuple({part: _positive(mapping(turn), part, f"{where}.turns_s") for part in KERNEL_PARTS} for turn in turns),
-        slices_s=tuple(_positive({str(place): one}, str(place), f"{where}.slices_s") for place, one in enumerate(slices)),
-    )
 
 
 def _positive(values: Mapping[str, Any], key: str, where: str) -> float:

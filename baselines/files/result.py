@@ -5,36 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 from baselines.files.reading_values import mapping
-from baselines.judging.interquartile import interquartile_mean
 from baselines.judging.wording import duration_text, three_digits
-
-KERNEL_PARTS: Final = ("gemm", "copy")
-"""Of the reference kernel: matrix products, and a copy larger than most caches."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KernelTimes:
-    """What the reference kernel took around one launch, on the launch's CPUs."""
-
-    identity: str
-    """Its version, numpy, BLAS and number of CPUs; times of different identities are never compared."""
-    turns_s: tuple[Mapping[str, float], ...]
-    """By part, of a round, in time order; one more than there are slices."""
-    slices_s: tuple[float, ...]
-    """Between two turns each: seconds per forward pass of these rounds, or of several instances per sample."""
-
-    def log_ratio(self, part: str) -> float:
-        """Logarithm of the benchmark's time as a ratio to a part of the kernel: the interquartile mean over the slices.
-
-        Each slice is compared with the geometric mean of the turns before and after it, so that a mood of the machine that
-        lasts longer than a slice hits both.
-        """
-        around = [(math.log(before[part]) + math.log(after[part])) / 2 for before, after in pairwise(self.turns_s)]
-        return interquartile_mean([math.log(mine) - other for mine, other in zip(self.slices_s, around, strict=True)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +19,6 @@ class Launch:
     """Median latency in seconds per forward pass (of the worst instance)."""
     throughput_per_s: float | None
     """Samples per second, summed over instances; None where the file does not say."""
-    kernel: KernelTimes | None = None
-    """None where it was measured without the reference kernel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,19 +107,12 @@ class Result:
         return value / ratio if self.by_throughput else value * ratio
 
 
-def judged_values(result: Result, kernel_part: str | None = None) -> tuple[float, ...]:
-    """Per launch, larger is slower: log of the median latency for one instance, minus that of the throughput for several.
-
-    With a part of the reference kernel the ratio to it is taken in place of the time; ValueError where a launch has none.
-    """
-    return tuple(_judged_value(result, launch, kernel_part) for launch in result.launches)
+def judged_values(result: Result) -> tuple[float, ...]:
+    """Per launch, larger is slower: log of the median latency for one instance, minus that of the throughput for several."""
+    return tuple(_judged_value(result, launch) for launch in result.launches)
 
 
-def _judged_value(result: Result, launch: Launch, kernel_part: str | None) -> float:
-    if kernel_part is not None:
-        if launch.kernel is None:
-            raise ValueError(f"{result.fullname}: a launch was measured without the reference kernel")
-        return launch.kernel.log_ratio(kernel_part)
+def _judged_value(result: Result, launch: Launch) -> float:
     if result.by_throughput and launch.throughput_per_s is not None:
         return -math.log(launch.throughput_per_s)
     return math.log(launch.median_s)

@@ -93,8 +93,6 @@ class Judgement:
     """Accepted runs of this benchmark."""
     launches: int = 0
     """Launches it rests on."""
-    reference_kernel: str | None = None
-    """The part of the reference kernel that both sides' times are divided by; None: they are compared as they are."""
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Judgement:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from baselines.comparing.comparison import Comparison
-from baselines.comparing.kernel_movement import movements
-from baselines.comparing.reference_kernel import kernel_in
 from baselines.files.run import Run
 from baselines.judging.wording import counted, shown
 
@@ -19,10 +17,6 @@ def facts_of(comparison: Comparison) -> Iterable[tuple[str, str]]:
     cpu = run.machine_soft.get("cpu_model_name")
     yield "machine", ", ".join(word for word in (run.machine_id, cpu if isinstance(cpu, str) else None) if word)
     yield "model", _joined(("", run.model), ("preset ", run.preset), ("inputs ", run.inputs))
-    if moved := movements(run.results):
-        proofs = kernel_in(comparison.past).proofs
-        said = "; ".join(map(str, proofs)) or "too few accepted runs carry it to say whether it helps"
-        yield "reference kernel", f"{'; '.join(map(str, moved))}. {said}"
     if baseline:
         newest = baseline[-1]
         yield "baseline", _age(comparison)

@@ -11,7 +11,6 @@ from baselines.comparing.comparison import JUDGED, Comparison
 from baselines.comparing.differences import memory_moved
 from baselines.comparing.disturbance import disturbed_because
 from baselines.comparing.instructions import int8_without_vnni
-from baselines.comparing.kernel_movement import movements
 from baselines.files.machine_id import MEMORY
 from baselines.files.past import moments_of
 from baselines.files.reading_values import mapping
@@ -70,9 +69,6 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
             f"the budget left out {len(run.left_out)} benchmarks, which would have taken "
             f"{sum(run.left_out.values()) / 60:.0f} min: --budget none measures them"
         )
-    for movement in movements(run.results):
-        if movement.too_far:
-            yield f"the machine was not steady in this run, by the reference kernel: {movement}"
     if passed := {f"{name}={value}" for one in run.results for name, value in one.passed_env.items()}:
         yield f"measured with {' '.join(sorted(passed))}, let through from the shell (--pass-env)"
     if slow_int8 := int8_without_vnni(run):

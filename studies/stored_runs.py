@@ -1,14 +1,15 @@
-"""Does the reference kernel carry a baseline across the machine's moods? Real runs over hours, some with extra work.
+"""What do stored numbers say of real runs over hours, some with extra work, and what do other tools' rules say of them?
 
-Usage: `python -m studies.reference_kernel measure`, which appends to studies/data/reference_kernel.jsonl, so that calls can
-be spread over a day, and `python -m studies.reference_kernel show`, which has `compare` judge each run that has enough clean
-ones before it, with the kernel and without, and prints Markdown of all there is.
+Usage: `python -m studies.stored_runs measure`, which appends to studies/data/stored_runs.jsonl, so that calls can be spread
+over days, and `python -m studies.stored_runs show`, which has `compare` judge each run that has enough clean ones before it,
+and prints Markdown of all there is. What sharper rules would make of them: studies/stored_numbers.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -17,11 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.comparing.comparison import compare, past_in
-from baselines.comparing.kernel_movement import MOVED_LIMIT, movements
-from baselines.comparing.reference_kernel import PROVING_RUNS, kernel_in, proofs_of
 from baselines.files.past import KEPT_RUNS
 from baselines.files.reading_runs import read_run
+from baselines.files.result import judged_values
 from baselines.files.run import Run
+from baselines.judging.spread import run_value, sum_of_squares
 from studies import loop
 from studies.extra_work import drawn, work_for
 from studies.loop import One, Record, Session, counted, grouped, parse_shares, rounded, session, table
@@ -30,7 +31,7 @@ from studies.peers import PEERS, call_slower, label
 SELECTION: Final = (
     *("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py"),
     *("--backends=pytorch,tensorflow_xla,onnxruntime", "--threads=1", "--batch-sizes=1"),
-    *("--sequence-lengths=32,64,128", "--benchmark-max-time=0.5", "--reference-kernel", "--no-limit"),
+    *("--sequence-lengths=32,64,128", "--benchmark-max-time=0.5", "--no-limit"),
 )
 """Eighteen benchmarks: three backends, out of the box and pinned to one core, three sequence lengths."""
 KEPT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -49,7 +50,10 @@ KEPT: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 """The words of a run.json that a record keeps: those that a comparison reads."""
-RULES: Final = ("stored", "stored + kernel")
+STORED: Final = "stored"
+"""Our rule, beside those of PEERS."""
+LEAST_RUNS: Final = 5
+"""Clean runs below which nothing is judged."""
 
 
 def begin(options: argparse.Namespace, folder: Path) -> One:
@@ -91,74 +95,60 @@ def record_of(content: Record, shares: Mapping[str, float]) -> dict[str, Any]:
 
 
 def show(records: Iterable[Record]) -> Iterator[str]:
-    """All runs on record, one machine, version of the kernel and model after the other, in Markdown."""
+    """All runs on record, one machine and model after the other, in Markdown."""
     in_time = sorted(records, key=lambda one: str(one["datetime"]))
-    for (machine, version, model), here in grouped(in_time, of_one_kind).items():
+    for (machine, model), here in grouped(in_time, of_one_kind).items():
         unslowed = [
             {**run, "benchmarks": [one for one in run["benchmarks"] if one["fullname"] not in run["extra_work"]]}
             for run in here
         ]
         with tempfile.TemporaryDirectory() as folder:
-            paths = {rule: written(Path(folder) / rule, here, kernel=rule != RULES[0]) for rule in RULES}
-            clean = [read_run(path) for path in written(Path(folder) / "clean", unslowed, kernel=True)]
-            said = list(judgements(here, paths))
+            said = list(judgements(here, written(Path(folder) / "all", here)))
+            clean = [read_run(path) for path in written(Path(folder) / "clean", unslowed)]
         first, last = (str(here[place]["datetime"])[:16] for place in (0, -1))
         whole = sum(not one["extra_work"] for one in here)
         yield (
-            f"Machine `{machine}`, version {version} of the kernel, {model}, {len(here)} runs from {first} to {last} UTC, "
+            f"Machine `{machine}`, {model}, {len(here)} runs from {first} to {last} UTC, "
             f"{whole} of them with nothing changed.\n"
         )
         yield from (*spreads(clean), "", *judged(said, len(list(baselines_of(here)))), "")
 
 
-def of_one_kind(record: Record) -> tuple[str, int, str]:
-    """What has to be equal for runs to be in one table: the machine, the kernel's version, and the model."""
-    launches = [launch for one in record["benchmarks"] for launch in one["extra_info"]["launches"]]
-    (version,) = {int(launch["reference_kernel"]["version"]) for launch in launches}
-    return str(record["machine_info"]["machine_id"]), version, str(record["run"]["model"])
+def of_one_kind(record: Record) -> tuple[str, str]:
+    """What has to be equal for runs to be in one table: the machine and the model."""
+    return str(record["machine_info"]["machine_id"]), str(record["run"]["model"])
 
 
-def written(folder: Path, records: Sequence[Record], *, kernel: bool) -> list[Path]:
-    """The records as files that `compare` reads, with the kernel in them or without."""
+def written(folder: Path, records: Sequence[Record]) -> list[Path]:
+    """The records as files that `compare` reads."""
     folder.mkdir()
-    for number, record in enumerate(json.loads(json.dumps(records))):
-        for benchmark in record["benchmarks"] if not kernel else ():
-            for launch in benchmark["extra_info"]["launches"]:
-                del launch["reference_kernel"]
+    for number, record in enumerate(records):
         (folder / f"{number:04}.json").write_text(json.dumps(record), encoding="utf-8")
     return sorted(folder.iterdir())
 
 
 def spreads(clean: Sequence[Run]) -> Iterator[str]:
-    """The table of how far runs lie apart, with the kernel and without; of benchmarks in which nothing was changed."""
-    past = {key: past_in(clean, key) for key in {key: None for run in clean for key in run.by_key}}
-    used = {proof.backend: proof.part for proof in kernel_in(past).proofs if proof.proven}
+    """The table of how far runs lie apart; of benchmarks in which nothing was changed, by backend."""
+    past = [past_in(clean, key) for key in {key: None for run in clean for key in run.by_key}]
     rows = []
-    for backend, proofs in proofs_of(past).items():
-        gemm, copy = (next(proof for proof in proofs if proof.part == part) for part in ("gemm", "copy"))
-        spread = (f"{value:.1%}" for value in (gemm.alone_sd, gemm.ratio_sd, copy.ratio_sd))
-        rows.append((backend, gemm.benchmarks, gemm.runs, *spread, used.get(backend, "no")))
+    for backend, mine in sorted(
+        grouped([one for one in past if len(one.runs) >= LEAST_RUNS], lambda one: one.backend).items()
+    ):
+        values = [[run_value(judged_values(result)) for result in one.recent] for one in mine]
+        freedom = sum(len(one) - 1 for one in values)
+        pooled = math.sqrt(math.fsum(map(sum_of_squares, values)) / freedom)
+        rows.append((backend, len(mine), max(map(len, values)), f"{pooled:.1%}"))
     yield "Benchmarks without extra work, standard deviation between runs, pooled:\n"
-    yield from table("backend | benchmarks | runs of one, at most | alone | ratio to gemm | ratio to copy | used", rows)
-    moved = [movement for run in clean for movement in movements(run.results) if movement.part == "gemm"]
-    if moved:
-        shares = sorted(movement.moved for movement in moved)
-        yield (
-            f"\nThe kernel's gemm within a run: slow turns {shares[0]:.0%} to {shares[-1]:.0%} above quick ones, "
-            f"median {statistics.median_high(shares):.0%}; beyond the limit of {MOVED_LIMIT:.0%} in "
-            f"{sum(movement.too_far for movement in moved)} of {len(moved)}."
-        )
+    yield from table("backend | benchmarks | runs of one, at most | between runs", rows)
 
 
-def judgements(records: Sequence[Record], paths: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, float, str, str]]:
+def judgements(records: Sequence[Record], paths: Sequence[Path]) -> Iterator[tuple[str, float, str, str]]:
     """Backend, extra work, rule and verdict of every benchmark in the runs that have enough clean ones before them."""
     for number, before in baselines_of(records):
         extra_work, newest = records[number]["extra_work"], records[before[-1]]["benchmarks"]
-        for rule in RULES:
-            comparison = compare(paths[rule][number], [paths[rule][place] for place in before], Path())
-            for result, judgement in comparison.judgements.values():
-                share = extra_work.get(result.fullname, 0.0)
-                yield str(result.configuration["backend"]), share, rule, judgement.verdict.value
+        for result, judgement in compare(paths[number], [paths[place] for place in before], Path()).judgements.values():
+            share = extra_work.get(result.fullname, 0.0)
+            yield str(result.configuration["backend"]), share, STORED, judgement.verdict.value
         before_it = {one["fullname"]: one["stats"] for one in newest}
         for one in records[number]["benchmarks"]:
             name, backend = one["fullname"], str(one["extra_info"]["configuration"]["backend"])
@@ -175,7 +165,7 @@ def judged(said: Sequence[tuple[str, float, str, str]], runs: int) -> Iterator[s
     for (_, backend, share, rule), group in grouped([*said, *together], lambda one: (one[0] == "all", *one[:3])).items():
         extra = f"{share:.0%}" if share else "none"
         rows.append((backend, extra, rule, *counted(verdict for *_, verdict in group)))
-    yield f"Judged against the {PROVING_RUNS} to {KEPT_RUNS} newest runs with nothing changed before them, {runs} runs:\n"
+    yield f"Judged against the {LEAST_RUNS} to {KEPT_RUNS} newest runs with nothing changed before them, {runs} runs:\n"
     yield from table(
         "backend | extra work | rule | benchmarks | called slower | exact 95 % interval | inconclusive | passed, faster",
         rows,
@@ -186,7 +176,7 @@ def baselines_of(records: Iterable[Record]) -> Iterator[tuple[int, list[int]]]:
     """(place of a run, places of the clean runs before it that it is judged against), where there are enough."""
     clean: list[int] = []
     for number, record in enumerate(records):
-        if len(clean) >= PROVING_RUNS:
+        if len(clean) >= LEAST_RUNS:
             yield number, clean[-KEPT_RUNS:]
         if not record["extra_work"]:
             clean.append(number)
@@ -194,7 +184,7 @@ def baselines_of(records: Iterable[Record]) -> Iterator[tuple[int, list[int]]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 2 when the study cannot go on."""
-    parser = loop.parser("reference_kernel", __doc__, "runs", clean=1, slowed=1)
+    parser = loop.parser("stored_runs", __doc__, "runs", clean=1, slowed=1)
     parser.add_argument("--model", default="bert-base-cased", help="%(default)s")
     parser.add_argument("--shares", type=parse_shares, default="0.05,0.1", help="extra work (%(default)s)")
     return loop.run(parser.parse_args(arguments), begin, show)
