@@ -1,0 +1,50 @@
+"""The study of releases: which neighbours are compared, and what is said of their launch pairs."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studies import loop
+from studies.history import interval, main, minor_releases
+
+
+def test_the_newest_of_each_minor_version() -> None:
+    """In the order of versions, not of letters."""
+    versions = ["2.9.0", "2.10.0", "2.10.2", "2.10.1", "2.11.0", "1.99.7"]
+    assert minor_releases(versions, 3) == ["2.9.0", "2.10.2", "2.11.0"]
+    assert minor_releases(versions, 9) == ["1.99.7", "2.9.0", "2.10.2", "2.11.0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((0.02, 0.03, 0.04), r"\+3\.0% \[\+0\..%, \+5\..%\], slower"),
+        ((-0.02, -0.03, -0.04), r"-3\.0% \[-5\..%, -0\..%\], faster"),
+        ((-0.02, 0.03, 0.01), r"\+0\.[67]% \[-5\..%, \+7\..%\]"),
+    ],
+)
+def test_no_change_without_an_interval(changes: tuple[float, ...], said: str) -> None:
+    """Only where all of it lies on one side is a release called slower or faster."""
+    assert re.fullmatch(said, interval([math.log1p(one) for one in changes]))
+
+
+def test_a_row_for_each_step_and_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what moved along; a file without lines is a clear message."""
+    data = tmp_path / "history.jsonl"
+    assert main(["show", "--data", str(data)]) == 2
+    assert "has no line; measure some: python -m studies.history measure" in capsys.readouterr().err
+    words: dict[str, Any] = {"study": "2026-11-27 12:00", "machine": "m", "package": "torch", "newer": "2.10.0"}
+    for older, model in (("2.9.0", "bert-mini"), ("2.9.0", "bert-base-cased"), ("2.9.0", "bert-mini")):
+        loop.append(data, {**words, "older": older, "model": model, "moved": {"sympy": "1.13"}, "log_ratio": 0.01})
+    assert main(["show", "--data", str(data)]) == 0
+    printed = capsys.readouterr().out
+    assert "| torch | 2.9.0 | 2.10.0 | bert-mini | +1.0% [+1.0%, +1.0%], slower | 2 | sympy 1.13 |" in printed
+    assert "| torch | 2.9.0 | 2.10.0 | bert-base-cased | +1.0% | 1 | sympy 1.13 |" in printed
+    with pytest.raises(SystemExit):
+        main(["measure", "--packages", "numpy"])
+    assert "known are onnxruntime, openvino, torch, transformers" in capsys.readouterr().err
