@@ -367,8 +367,63 @@ def test_a_budget_ends_a_search_with_what_is_likeliest(tmp_path: Path) -> None:
     """Before the launch pair that would go beyond it, and the log has the others."""
     now = iter(range(0, 100_000, 10))
     with pytest.raises(BudgetOver, match=r"\d+%"):
-        outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl", budget_s=200, clock=lambda: float(next(now)))
+        outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl", budget_s=120, clock=lambda: float(next(now)))
     assert sum("pair" in json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()) > 3
+
+
+def test_a_budget_that_ends_in_the_second_search_keeps_what_the_first_found(tmp_path: Path) -> None:
+    """The package is an answer, its release is undecided, and the same command goes on."""
+
+    class Slow(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "releases":
+                self.now_s = 1e6
+            return super().ask(do, **words)
+
+        now_s = 0.0
+
+    machine = Slow({"1.3": 0.03})
+    outcome = outcome_of(machine, tmp_path / "log.jsonl", budget_s=1e5, clock=lambda: machine.now_s)
+    (culprit,) = outcome.culprits
+    assert (culprit.name, culprit.older, culprit.newer, culprit.note) == ("small", "1.0", "2.0", "not narrowed")
+    assert outcome.undecided[0].startswith("releases of small: the budget is over; by now ")
+    assert not outcome.is_over
+    assert outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl").headline.startswith("small 1.2 -> 1.3")
+
+
+def test_what_moved_with_a_release_is_known_after_an_interruption(tmp_path: Path) -> None:
+    """From the log: a state that is not measured again is not built again."""
+
+    class Moving(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            answer = super().ask(do, **words)
+            release = words["state"]["packages"].get("small", "2.0") if do == "prepare" else "2.0"
+            if do == "prepare" and release != "2.0":
+                answer["packages"] = {**answer["packages"], "beside": "0.1" if release < "1.3" else "0.2"}
+            return answer
+
+    whole = outcome_of(Moving({"1.3": 0.03}), tmp_path / "log.jsonl")
+    assert whole.culprits[0].note == "moved with beside 0.1 -> 0.2"
+    again = Moving({"1.3": 0.03})
+    assert outcome_of(again, tmp_path / "log.jsonl") == whole
+    assert again.asked.count("prepare") < 6
+
+
+def test_packages_that_cannot_be_told_apart_are_named_with_their_versions(tmp_path: Path) -> None:
+    """Where the state between them does not run."""
+
+    class Two(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "groups":
+                groups = [{"leader": name, "before": {name: "1.0"}, "after": {name: "2.0"}} for name in ("big", "small")]
+                return {"groups": groups, "others": []}
+            if do == "prepare" and words["state"]["packages"] == {"small": "1.0"}:
+                raise Unavailable("big 2.0 requires small>=2")
+            return super().ask(do, **words)
+
+    outcome = outcome_of(Two({"1.3": 0.03}), tmp_path / "log.jsonl")
+    assert outcome.headline.startswith("big 1.0, small 1.0 -> big 2.0, small 2.0: +")
+    assert "several at once" in outcome.headline
 
 
 def test_a_full_disk_ends_a_search_and_keeps_what_was_measured(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import platform
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from baselines.bisecting.asked import code_before, installed, subject_of
+from baselines.bisecting.asked import code_before, installed, not_as_measured, subject_of
 from baselines.bisecting.commits import code_now, commits_between
 from baselines.bisecting.commits import subject_of as said_by
 from baselines.bisecting.culprit import Outcome
@@ -121,6 +122,30 @@ def test_an_answer_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pyte
     assert "nothing to find\n  a note" in text
     assert "the answer is not kept: " in text
     assert (tmp_path / FILE_NAME).read_text() == "[]"
+
+
+def test_an_answer_says_where_today_is_not_what_was_measured() -> None:
+    """The run's packages are others than those that are installed here, and so may its Python be."""
+    run = read_run(ANY_RUN)
+    now = dataclasses.replace(run, packages=installed(), machine_soft={"python": platform.python_version()})
+    assert not_as_measured(now) == []
+    then = dataclasses.replace(now, packages={**installed(), "numpy": "1.0"}, machine_soft={"python": "3.2.1"})
+    (line,) = not_as_measured(then)
+    assert "numpy 1.0 -> " in line
+    assert "python 3.2.1 -> " in line
+
+
+def test_a_commit_of_other_files_is_the_same_search(tmp_path: Path) -> None:
+    """What counts is what a worker runs, committed or not."""
+    git(tmp_path, "init", "--quiet")
+    committed(tmp_path, "fixtures/worker/a.py", "1")
+    before = code_now(tmp_path)
+    committed(tmp_path, "README.md", "words")
+    assert code_now(tmp_path) == before
+    (tmp_path / "fixtures/worker/a.py").write_text("2")
+    changed = code_now(tmp_path)
+    committed(tmp_path, "fixtures/worker/a.py", "2")
+    assert len({before, changed, code_now(tmp_path)}) == 3
 
 
 def test_a_variable_that_is_another_here_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

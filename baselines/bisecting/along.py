@@ -75,6 +75,9 @@ class Bisecting:
     """Of launch pairs, measured by now or earlier."""
     builds_s: list[float] = field(default_factory=list)
     _prepared: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
+    """By state that can be launched, the packages that it has in place of today's."""
+    _known: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
+    """The same of states of an earlier search, which are not asked for again where all is measured."""
     _began_s: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,8 +125,11 @@ class Bisecting:
             answer=search.answer(),
             skipped=skipped,
             likely=search.likely_range(),
-            moved={place: self._prepared.get(state.key, state.packages) for place, state in enumerate(path.states)},
+            moved={place: self._moved(state) for place, state in enumerate(path.states)},
         )
+
+    def _moved(self, state: State) -> Mapping[str, str | None]:
+        return self._prepared.get(state.key) or self._known.get(state.key) or state.packages
 
     def _read(self, search: Search, places: Mapping[str, int], skipped: dict[int, str]) -> None:
         """Takes what the log has of a path."""
@@ -137,6 +143,8 @@ class Bisecting:
                         )
                     )
                     self.walls_s.append(float(pair["wall_s"]))
+            elif made := entry.get("prepared"):
+                self._known[made["state"]] = made["packages"]
             elif (left := entry.get("skipped")) and 0 < places.get(left["state"], 0) < search.last:
                 if not_reached(str(left["reason"])):  # of the index, that day
                     continue
@@ -153,7 +161,9 @@ class Bisecting:
             except Unavailable as error:
                 self._skip(path, place, f"cannot be installed: {error}", search, skipped)
                 return False
-            self._prepared[state.key] = answer["packages"]
+            self._prepared[state.key] = packages = answer["packages"]
+            if packages != dict(state.packages) and self._known.get(state.key) != packages:
+                self.log.add({"prepared": {"state": state.key, "packages": packages}})
             self.builds_s.append(self.clock() - began)
         return True
 

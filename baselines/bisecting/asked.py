@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -89,6 +90,16 @@ def installed() -> dict[str, str]:
         if one.metadata["Name"]:
             found.setdefault(one.metadata["Name"], one.version)
     return found
+
+
+def not_as_measured(run: Run) -> list[str]:
+    """A line where what is installed here is not what a run was measured with: the answer's `today` is this environment."""
+    now = {canonical(name): version for name, version in installed().items()}
+    then = {canonical(name): version for name, version in run.packages.items()}
+    pairs = [(name, then[name], now.get(name, "none")) for name in sorted(then)]
+    pairs.append(("python", run.machine_soft.get("python") or platform.python_version(), platform.python_version()))
+    changed = [f"{name} {before} -> {after}" for name, before, after in pairs if before != after]
+    return [f"today's environment is not the one of {run.name}: {listed(changed, _NAMED)}"] if changed else []
 
 
 def _since(words: Sequence[str]) -> dict[str, str]:

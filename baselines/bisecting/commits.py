@@ -35,11 +35,13 @@ def subject_of(checkout: Path, commit: str) -> str:
 def code_now(checkout: Path) -> str:
     """A word for what workers of this checkout run, as it is now; empty where git cannot say."""
     try:
-        head = _git(checkout, "rev-parse", "HEAD").strip()
+        committed = _git(checkout, "ls-tree", "-r", "HEAD", "--", *OF_A_WORKER)
         changed = _git(checkout, "diff", "HEAD", "--", *OF_A_WORKER)
     except RunFileError:
         return ""
-    return head[:16] + (f"+{hashlib.sha256(changed.encode()).hexdigest()[:8]}" if changed else "")
+    return hashlib.sha256(committed.encode()).hexdigest()[:16] + (
+        f"+{hashlib.sha256(changed.encode()).hexdigest()[:8]}" if changed else ""
+    )
 
 
 def _git(checkout: Path, *arguments: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from baselines.bisecting.along import Bisecting, Found, NoEnd, Path
+from baselines.bisecting.along import Bisecting, BudgetOver, Found, NoEnd, Path
 from baselines.bisecting.measuring import State, Unavailable
 from baselines.bisecting.search import SURE, Change
 from baselines.judging.difference import Difference
@@ -64,6 +64,8 @@ class Outcome:
     """What could not be decided, a line each."""
     notes: tuple[str, ...]
     """What was left out, and why."""
+    is_over: bool = True
+    """False where the budget ended before all was searched: the same command goes on."""
 
     @property
     def headline(self) -> str:
@@ -92,7 +94,8 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
     """Searches what made a benchmark slower since `before`; `subject` names a commit.
 
     Raises:
-        BudgetOver, RunFileError: as `Bisecting.along`.
+        BudgetOver: before anything was found.
+        RunFileError: as `Bisecting.along`.
     """
     answer = bisecting.measurer.ask("groups", packages=before.packages, requires=before.requires, also=list(also))
     groups, others = answer["groups"], answer["others"]
@@ -113,7 +116,8 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
     for change in first.answer.changes or ():
         steps = range(change.older, change.newer)
         if len(steps) > 1:
-            outcome.add(first, change, "several packages at once")
+            ends = _of_several([groups[one] for one in steps if one < len(groups)], steps[-1] == len(groups) and commit)
+            outcome.add(first, change, "several at once: what is between cannot be measured", ends=ends)
         elif steps[0] == len(groups):
             outcome.narrowed(bisecting, first, change, _of_commits(str(commit), commits, subject), CODE)
         else:
@@ -160,6 +164,7 @@ class _Outcome:
         self.culprits: list[Culprit] = []
         self.undecided: list[str] = []
         self.notes = [*notes, *_skipped(first)]
+        self.is_over = True
         if first.answer.changes is None:
             self.undecided.append(_undecided(first))
 
@@ -187,6 +192,11 @@ class _Outcome:
             inside = bisecting.along(path)
         except NoEnd as error:
             self.notes.append(str(error))
+            self.add(found, change, wide, name=name, ends=ends)
+            return
+        except BudgetOver as error:
+            self.is_over = False
+            self.undecided.append(f"{path.what}: the budget is over; by now {error}")
             self.add(found, change, wide, name=name, ends=ends)
             return
         self.notes += _skipped(inside)
@@ -227,7 +237,20 @@ class _Outcome:
             whole_launches=self.first.answer.whole_launches,
             undecided=tuple(self.undecided),
             notes=tuple(self.notes),
+            is_over=self.is_over,
         )
+
+
+def _of_several(groups: Sequence[Mapping[str, Any]], commit: str | bool | None) -> tuple[str, str]:
+    """`a 1.0, b 2.0` and `a 1.1, b 2.1`, of groups that were found together; with the code where its commit is named."""
+    sides = [
+        [f"{name} {version or 'none'}" for group in groups for name, version in group[side].items()]
+        for side in ("before", "after")
+    ]
+    if commit:
+        sides[0].append(f"code of {str(commit)[:12]}")
+        sides[1].append("today's code")
+    return ", ".join(sides[0]), ", ".join(sides[1])
 
 
 def _skipped(found: Found) -> list[str]:

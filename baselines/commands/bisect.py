@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
         RunFileError: a file cannot be read or written, or nothing can be measured.
     """
     from baselines.bisecting.along import Bisecting, BudgetOver  # numpy, which the other commands need not wait for
-    from baselines.bisecting.asked import header_of, subject_of
+    from baselines.bisecting.asked import header_of, not_as_measured, subject_of
     from baselines.bisecting.commits import subject_of as commit_text
     from baselines.bisecting.culprit import find
     from baselines.bisecting.log import Log
@@ -90,13 +90,14 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
             session.close()
     pairs = sum("pair" in entry for entry in log.entries)
     spent = f"{pairs} launch pairs, {_clock(sum(entry['pair']['wall_s'] for entry in log.entries if 'pair' in entry))}"
-    lines = [*outcome.lines, f"spent: {spent}"]
+    lines = [*outcome.lines, *not_as_measured(found), f"spent: {spent}"]
     text = [name, *(f"  {line}" for line in lines)]
     try:
         path = write_answer(found, name, {**as_json(outcome), "lines": lines})
     except RunFileError as error:  # hours of measuring: the answer is said all the same
         return "\n".join([*text, f"the answer is not kept: {error}", f"what was measured is: {shown(log.path)}"]), 2
-    return "\n".join([*text, f"answer: {shown(path)}"]), int(bool(outcome.undecided))
+    go_on = [] if outcome.is_over else [f"Go on: {again}"]
+    return "\n".join([*text, f"answer: {shown(path)}", *go_on]), int(bool(outcome.undecided))
 
 
 def as_json(outcome: Any) -> dict[str, Any]:
