@@ -24,7 +24,7 @@ SELECTION: Final = (
     *("--benchmark-max-time=0.3", "--confirm=0", "--no-limit", "-p", "no:fixtures.run.report"),
 )
 LENGTHS: Final = "--sequence-lengths=16,32,64,96,128"
-HEADS: Final = "machine | backend | runs | benchmarks | passes | back to back | ratio of variances, 95 % interval"
+HEADS: Final = "machine | benchmarks of | runs | benchmarks | passes | back to back | ratio of variances, 95 % interval"
 
 
 def begin(options: argparse.Namespace, folder: Path) -> loop.One:
@@ -43,9 +43,9 @@ def begin(options: argparse.Namespace, folder: Path) -> loop.One:
     return one
 
 
-def spread(runs: Sequence[dict[str, Any]], backend: str) -> tuple[float, int, int]:
+def spread(runs: Sequence[dict[str, Any]], kind: str) -> tuple[float, int, int]:
     """Pooled sd between runs of the log of a run's value (the median of its launches), degrees of freedom, benchmarks."""
-    squares, degrees, names = 0.0, 0, [name for name in runs[0]["medians_s"] if name.startswith(backend)]
+    squares, degrees, names = 0.0, 0, [name for name in runs[0]["medians_s"] if kind_of(name) == kind]
     for name in names:
         values = [math.log(statistics.median(run["medians_s"][name])) for run in runs]
         squares += sum((value - statistics.fmean(values)) ** 2 for value in values)
@@ -53,8 +53,13 @@ def spread(runs: Sequence[dict[str, Any]], backend: str) -> tuple[float, int, in
     return math.sqrt(squares / degrees), degrees, len(names)
 
 
+def kind_of(name: str) -> str:
+    """Backend and threads: two threads beside a neighbour's process wait for each other, one does not."""
+    return name.partition("-batch")[0].replace("-fp32", "")
+
+
 def show(records: list[Any]) -> Iterator[str]:
-    """A row per machine and backend.
+    """A row per machine, backend and number of threads.
 
     The interval takes the benchmarks of a run for one observation, because they share its mood: F with runs - 1 degrees of
     freedom on both sides.
@@ -65,13 +70,13 @@ def show(records: list[Any]) -> Iterator[str]:
         passes, back = how.get("passes", []), how.get("back to back", [])
         if min(len(passes), len(back)) < 2:
             continue
-        for backend in sorted({name.partition("-")[0] for name in passes[0]["medians_s"]}):
-            (apart, _, count), (close, _, _) = spread(passes, backend), spread(back, backend)
+        for kind in sorted({kind_of(name) for name in passes[0]["medians_s"]}):
+            (apart, _, count), (close, _, _) = spread(passes, kind), spread(back, kind)
             ratio = (apart / close) ** 2
             low, high = (stats.f.ppf(level, len(back) - 1, len(passes) - 1) for level in (0.025, 0.975))
             interval = f"{ratio:.2f} [{ratio * low:.2f}, {ratio * high:.2f}]"
             counts = f"{len(passes)} and {len(back)}"
-            rows.append((machine, backend, counts, count, f"{apart:.2%}", f"{close:.2%}", interval))
+            rows.append((machine, kind, counts, count, f"{apart:.2%}", f"{close:.2%}", interval))
     yield from loop.table(HEADS, rows)
 
 

@@ -26,14 +26,14 @@ print(*((visit.item.nodeid, visit.number, visit.last) for visit in schedule.visi
 
 def record(how: str, one: float, two: float) -> dict[str, object]:
     """A session of two benchmarks, three launches of each."""
-    medians = {"onnxruntime-a": [one, one, 9.0], "onnxruntime-b": [two, two, 9.0]}
+    medians = {"onnxruntime-fp32-threads1-batch1-a": [one, one, 9.0], "onnxruntime-fp32-threads1-batch1-b": [two, two, 9.0]}
     return {"machine": "m", "how": how, "medians_s": medians}
 
 
 def test_the_spread_of_a_runs_value() -> None:
     """The median of three launches, of which one met a neighbour; pooled over the benchmarks."""
     runs = [record("passes", 1.0, 2.0), record("passes", 1.0, 2.0 * 2.718281828)]
-    deviation, degrees, count = spread(runs, "onnxruntime")
+    deviation, degrees, count = spread(runs, "onnxruntime-threads1")
     assert (degrees, count) == (2, 2)
     assert deviation == pytest.approx((0.5 / 2) ** 0.5)
 
@@ -43,7 +43,7 @@ def test_both_ways_are_a_row() -> None:
     passes = [record("passes", 1.0, 2.0), record("passes", 1.01, 2.0)]
     back = [record("back to back", 1.0, 2.0), record("back to back", 1.02, 2.0)]
     assert len(list(show([*passes, *back]))) == 3
-    assert "m | onnxruntime | 2 and 2 | 2 |" in list(show([*passes, *back]))[-1]
+    assert "m | onnxruntime-threads1 | 2 and 2 | 2 |" in list(show([*passes, *back]))[-1]
     assert len(list(show(passes))) == 2
 
 
