@@ -1,7 +1,7 @@
 """What did the newest releases of each framework gain or lose? Neighbours among them, side by side, one package at a time.
 
 Usage: `python -m studies.history measure [--packages onnxruntime,torch] [--models bert-mini,bert-base-cased] [--steps 2]`,
-and `show`, which prints the tables of docs/history-of-releases.md. The releases are the newest of each minor version up to
+and `show`, which prints Markdown. The releases are the newest of each minor version up to
 the one that is installed, and as many older ones as there are steps; all else is as it is installed, or moves along where a
 release requires it. Each launch pair is on disk as soon as it is measured.
 """
