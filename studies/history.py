@@ -22,9 +22,10 @@ from typing import Any, Final
 from packaging.version import Version
 from scipy import stats
 
-from baselines.bisecting.measuring import Session, State, Unavailable
+from baselines.bisecting.measuring import Session, State
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
+from baselines.requesting.session import Unavailable
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.process.environment import REPOSITORY
 from studies import loop

@@ -13,11 +13,12 @@ import pytest
 
 from baselines.bisecting.along import Bisecting, BudgetOver
 from baselines.bisecting.culprit import Before, Outcome, find
-from baselines.bisecting.log import Log
-from baselines.bisecting.measuring import State, Unavailable, Wrong
+from baselines.bisecting.measuring import State
 from baselines.bisecting.posterior import Gap, Observation, expected_information, posterior_of
 from baselines.bisecting.search import LOOKS, SURE, Search
 from baselines.files.run_folder import RunFileError
+from baselines.requesting.log import Log
+from baselines.requesting.session import Unavailable, Wrong
 
 Effects = Mapping[int, float]
 """By state, how much slower it is than the one before it, as a log ratio."""

@@ -11,9 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from baselines.bisecting.asked import code_before, installed, not_as_measured, subject_of
-from baselines.bisecting.commits import code_now, commits_between
-from baselines.bisecting.commits import subject_of as said_by
+from baselines.bisecting.asked import code_before, not_as_measured, subject_of
 from baselines.bisecting.culprit import Outcome
 from baselines.bisecting.measuring import Session
 from baselines.commands import bisect
@@ -22,6 +20,9 @@ from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
 from baselines.files.store import MACHINES
 from baselines.report.culprits import culprit_notices
+from baselines.requesting.commits import code_now, commits_between
+from baselines.requesting.commits import subject_of as said_by
+from baselines.requesting.today import installed
 from tests.builders import git
 
 ANY_RUN = next(MACHINES.glob("*/*/*.json"))

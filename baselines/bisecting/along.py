@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from baselines.bisecting.log import Log
-from baselines.bisecting.measuring import Measurer, State, Unavailable, Wrong
+from baselines.bisecting.measuring import State
 from baselines.bisecting.posterior import Observation
 from baselines.bisecting.search import CONFIRMING, Answer, Comparison, Search
 from baselines.files.requirements import not_reached
 from baselines.files.run_folder import RunFileError
+from baselines.judging.durations import clock
 from baselines.judging.wording import percent
+from baselines.requesting.log import Log
+from baselines.requesting.session import Measurer, Unavailable, Wrong
 
 PAIR_S: Final = 15.0
 """What a launch pair is taken to cost before the first."""
@@ -225,10 +227,3 @@ class Bisecting:
         gaps = [posterior.gaps[place] for place in posterior.changes[best]]
         named = " and ".join(f"{path.names[gap.older]} -> {path.names[gap.newer]}" for gap in gaps) or "nothing to find"
         return f"{posterior.probabilities[best]:.0%} {named}"
-
-
-def clock(seconds: float) -> str:
-    """`4:10`, `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.bisecting.commits import code_now, commits_between
 from baselines.bisecting.culprit import Before
 from baselines.comparing.comparison import compare
 from baselines.files.reading_runs import read_run
@@ -20,6 +16,8 @@ from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import listed, typed
+from baselines.requesting.commits import code_now, commits_between
+from baselines.requesting.today import installed, word_of
 
 _NAMED = 5
 
@@ -76,20 +74,11 @@ def header_of(run: Run, name: str, before: Before, also: Sequence[str], checkout
         "schema": 1,
         "run": run.name,
         "benchmark": name,
-        "before": _sum({"packages": dict(before.packages), "commit": before.commit}),
-        "packages": _sum(installed()),
+        "before": word_of({"packages": dict(before.packages), "commit": before.commit}),
+        "packages": word_of(installed()),
         "code": code_now(checkout),
         "also": sorted(also),
     }
-
-
-def installed() -> dict[str, str]:
-    """What this environment has, by name."""
-    found: dict[str, str] = {}
-    for one in metadata.distributions():
-        if one.metadata["Name"]:
-            found.setdefault(one.metadata["Name"], one.version)
-    return found
 
 
 def not_as_measured(run: Run) -> list[str]:
@@ -131,7 +120,3 @@ def _benchmark(run: Run, name: str | None) -> str:
             f"{run.name}: {name!r} {how}: {possible}; all of them: python -m baselines list {typed(run.path)}"
         )
     return found[0]
-
-
-def _sum(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from baselines.bisecting.along import Bisecting, BudgetOver, Found, NoEnd, Path
-from baselines.bisecting.measuring import State, Unavailable
+from baselines.bisecting.measuring import State
 from baselines.bisecting.search import SURE, Change
 from baselines.judging.difference import Difference
 from baselines.judging.wording import change_text, counted, listed
+from baselines.requesting.session import Unavailable
 
 CODE: Final = "code of this checkout"
 _NAMED: Final = 4

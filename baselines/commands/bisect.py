@@ -15,7 +15,7 @@ from baselines.commands import pytest_options, take_pytest, take_run, take_store
 from baselines.comparing.bisection_file import write_answer
 from baselines.files.run import Run
 from baselines.files.run_folder import RUN_NAME, RunFileError
-from baselines.judging.durations import duration, duration_words
+from baselines.judging.durations import clock, duration, duration_words
 from baselines.judging.wording import shown
 
 HELP = "what made a benchmark slower since it was accepted: package, release or commit; 0 answered, 1 undecided"
@@ -58,10 +58,10 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     """
     from baselines.bisecting.along import Bisecting, BudgetOver  # numpy, which the other commands need not wait for
     from baselines.bisecting.asked import header_of, not_as_measured, subject_of
-    from baselines.bisecting.commits import subject_of as commit_text
     from baselines.bisecting.culprit import find
-    from baselines.bisecting.log import Log
     from baselines.bisecting.measuring import Session
+    from baselines.requesting.commits import subject_of as commit_text
+    from baselines.requesting.log import Log
 
     extra = pytest_options(arguments)
     found, name, before = subject_of(
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
         with contextlib.suppress(KeyboardInterrupt):
             session.close()
     pairs = sum("pair" in entry for entry in log.entries)
-    spent = f"{pairs} launch pairs, {_clock(sum(entry['pair']['wall_s'] for entry in log.entries if 'pair' in entry))}"
+    spent = f"{pairs} launch pairs, {clock(sum(entry['pair']['wall_s'] for entry in log.entries if 'pair' in entry))}"
     lines = [*outcome.lines, *not_as_measured(found), f"spent: {spent}"]
     text = [name, *(f"  {line}" for line in lines)]
     try:
@@ -126,12 +126,6 @@ def tell(line: str) -> None:
 
 def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("::")[2]).strip("_")[:150]
-
-
-def _clock(seconds: float) -> str:
-    from baselines.bisecting.along import clock
-
-    return clock(seconds)
 
 
 def _again(arguments: argparse.Namespace, found: Run, name: str) -> str:

@@ -27,3 +27,10 @@ def duration_words(seconds: float) -> str:
     whole = max(1, round(seconds))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return "".join(f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if value)
+
+
+def clock(seconds: float) -> str:
+    """`4:10`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""bisection/NAME.jsonl in the folder of a run: every launch pair of a search, on disk before the next one begins.
+"""The log of a search, a file NAME.jsonl: every launch and launch pair is on disk before the next one begins.
 
 A line is one entry; a torn last line, of a process that died while it wrote, is left out. The first is the header: what the
 search is about. A search that goes on reads what is there and measures the rest.
