@@ -9,7 +9,20 @@ import sys
 from typing import Final, Protocol
 
 from baselines.accepting.accept import Refused
-from baselines.commands import accept, bisect, clean, compare, confirm, explain, issue, merge, recommend, recover, report
+from baselines.commands import (
+    accept,
+    bisect,
+    clean,
+    compare,
+    confirm,
+    explain,
+    issue,
+    merge,
+    recommend,
+    recover,
+    report,
+    tune,
+)
 from baselines.commands import list as list_command
 from baselines.files.run_folder import RunFileError
 
@@ -33,6 +46,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "compare": compare,
     "report": report,
     "recommend": recommend,
+    "tune": tune,
     "confirm": confirm,
     "bisect": bisect,
     "explain": explain,

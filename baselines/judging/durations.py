@@ -20,6 +20,15 @@ def duration(text: str) -> float:
     return seconds
 
 
+def seconds(text: str) -> float:
+    """`50ms` or `1.5s` in seconds: a latency, as it is typed."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(us|ms|s)", text)
+    value = float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]] if found else 0.0
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a latency such as 50ms, 800us or 1.5s")
+    return value
+
+
 def duration_words(seconds: float) -> str:
     """A duration as it is typed: `1h30m`, `10m`, `45s`, `none`."""
     if math.isinf(seconds):

@@ -35,7 +35,7 @@ class Wrong(Unavailable):
     def __init__(self, why: str, side: str) -> None:
         super().__init__(why)
         self.side = side
-        """`measured` or `reference`."""
+        """`measured`, `reference`, or `neither` where two cannot be had beside each other."""
 
 
 class OutOfTime(Exception):

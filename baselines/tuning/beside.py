@@ -1,0 +1,139 @@
+"""What ends a search: the best side by side with itself without knobs, with the runner-up, and with the default.
+
+What a search finds best is likely to have been lucky. These launch pairs are new and know nothing of that luck; what cannot
+be told from something plainer is not chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from baselines.judging.difference import Difference
+from baselines.judging.durations import clock
+from baselines.judging.launch_pairs import LaunchPair, fit
+from baselines.judging.policy import DuetPolicy
+from baselines.requesting.session import Wrong
+from baselines.tuning.search import LEAST_PAIRS, Search, first_line
+from baselines.tuning.space import Candidate
+
+MOST_PAIRS: Final = 12
+LEVEL: Final = 0.025
+"""On each side of an interval: where two are equal, they are told apart once in twenty comparisons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Two candidates side by side."""
+
+    measured: Candidate
+    reference: Candidate
+    difference: Difference | None
+    """Above 0 `measured` is worse; None where there are too few launch pairs, and then `why` says why."""
+    pairs: int
+    why: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """How many times better `measured` is, from and to."""
+        if self.difference is None:
+            return None
+        low, high = self.difference.interval(LEVEL)
+        return 1 / high, 1 / low
+
+    @property
+    def better(self) -> bool:
+        """Whether `measured` is surely better."""
+        return self.difference is not None and self.difference.upper_bound(LEVEL) < 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is surely worse."""
+        return self.difference is not None and self.difference.estimate > self.difference.reach(LEVEL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a search came to."""
+
+    best: Candidate
+    """What to run: the default where nothing is told from it."""
+    compared: tuple[Compared, ...]
+    nothing_to_gain: bool
+    """Whether the default is what to run."""
+    settled: bool
+    """Whether the best was compared with the default, or is it."""
+
+
+def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
+    """Compares the best of a search, as long as there is time; `found` are the best ones, the best first.
+
+    Each comparison gets an equal share of the time that is left: of the knobs, with the runner-up, with the default.
+    """
+    best, default = found[0], search.space.default
+    compared: dict[tuple[Candidate, Candidate], Compared] = {}
+
+    def beside(measured: Candidate, reference: Candidate, shares: int) -> Compared:
+        one = compared[measured, reference] = side_by_side(search, measured, reference, shares=shares)
+        return one
+
+    if best.knobs and not beside(best, best.plain, 3).better:
+        best = best.plain
+    others = (*found, *search.ranked())
+    second = next((one for one in others if not one.knobs and one not in (best, best.plain, default)), None)
+    if second is not None and beside(best, second, 2).worse:
+        best = second
+    if best == default:
+        return Outcome(best=best, compared=tuple(compared.values()), nothing_to_gain=True, settled=True)
+    told = compared.get((best, default)) or beside(best, default, 1)
+    settled = told.difference is not None
+    gained = told.better or not settled
+    return Outcome(
+        best=best if gained else default, compared=tuple(compared.values()), nothing_to_gain=not gained, settled=settled
+    )
+
+
+def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, shares: int) -> Compared:
+    """New launch pairs of two candidates, two by two, for that share of the time that is left."""
+    before = len(search.pairs.get((measured, reference), ()))
+    now_s = search.measurer.elapsed_s
+    until_s = now_s + (search.end_s - now_s) / shares
+    why = ""
+    try:
+        while (count := len(search.pairs.get((measured, reference), ())) - before) < MOST_PAIRS:
+            cost_s = 2 * search.pair_cost(measured, reference)
+            limit_s = until_s if count >= LEAST_PAIRS else search.end_s
+            if search.measurer.elapsed_s + cost_s > limit_s:
+                why = "there was no time for more"
+                break
+            for _ in range(2):
+                search.pair(measured, reference)
+    except Wrong as error:
+        why = first_line(str(error))
+    ratios = search.pairs.get((measured, reference), [])[before:]
+    pairs = [LaunchPair(log_ratio=ratio, measured_first=(before + place) % 2 == 0) for place, ratio in enumerate(ratios)]
+    found, policy = fit(pairs), DuetPolicy()
+    difference = None
+    if found is not None and len(pairs) >= LEAST_PAIRS:
+        error_of = (max(found.variance, policy.smallest_sd**2) * found.share) ** 0.5
+        difference = Difference(
+            estimate=found.estimate, standard_error=error_of, degrees_of_freedom=found.degrees_of_freedom
+        )
+    one = Compared(measured=measured, reference=reference, difference=difference, pairs=len(pairs), why=why)
+    search.tell(f"{clock(search.measurer.elapsed_s)}  {measured} beside {reference}: {said(one)}")
+    return one
+
+
+def said(one: Compared) -> str:
+    """`2.61 times [2.50, 2.72], 8 launch pairs side by side`, or why nobody knows."""
+    if one.difference is None:
+        return f"not compared: {one.why or 'too few launch pairs'}"
+    return f"{ratio_text(one.difference)}, {one.pairs} launch pairs side by side"
+
+
+def ratio_text(difference: Difference) -> str:
+    """How many times better, with the interval: `1.043 times [1.012, 1.075]`."""
+    low, high = difference.interval(LEVEL)
+    digits = 3 if 0.5 < difference.ratio < 2 else 2
+    return f"{1 / difference.ratio:.{digits}f} times [{1 / high:.{digits}f}, {1 / low:.{digits}f}]"
