@@ -82,7 +82,7 @@ def arguments(
     return [QUESTION, *plain, "--model", model, *named, *extra]
 
 
-def started(words: Sequence[str], printed: Path, checkout: Path, *, until_s: float) -> Session:
+def started(words: Sequence[str], printed: Path, checkout: Path, *, until_s: float | None) -> Session:
     """The session, ready for requests; as `Session`."""
     return Session(words, "--launches-on-request", printed, checkout, until_s=until_s)
 
