@@ -8,8 +8,9 @@ from typing import Any, Final
 from baselines.deploying.command_line import command_lines, in_code
 from baselines.judging.wording import duration_text, listed, one_line, three_digits
 from baselines.tuning.beside import LEVEL, Compared, Outcome, ratio_text, said
-from baselines.tuning.objective import Said
-from baselines.tuning.search import Search, Worth, numbers_of
+from baselines.tuning.knobs import Worth
+from baselines.tuning.objective import Said, numbers_of
+from baselines.tuning.search import Search
 from baselines.tuning.space import Candidate
 
 MOST_ROWS: Final = 12

@@ -15,7 +15,8 @@ from baselines.judging.durations import clock
 from baselines.judging.launch_pairs import LaunchPair, fit
 from baselines.judging.policy import DuetPolicy
 from baselines.requesting.session import Wrong
-from baselines.tuning.search import LEAST_PAIRS, Search, first_line
+from baselines.tuning.objective import first_line
+from baselines.tuning.search import LEAST_PAIRS, Search
 from baselines.tuning.space import Candidate
 
 MOST_PAIRS: Final = 12

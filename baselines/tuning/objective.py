@@ -82,3 +82,14 @@ class Limits:
         if self.p99_s is not None and (tail := statistics.median(float(one["p99_s"]) for one in launches)) > self.p99_s:
             return f"99 % of its rounds take up to {duration_text(tail)}, more than {duration_text(self.p99_s)} (--p99)"
         return None
+
+
+def numbers_of(launches: Sequence[Said]) -> Mapping[str, Any]:
+    """The launches of a candidate as one: the medians of what they say."""
+    keys = ("median_s", "p99_s", "throughput_per_s", "cpu_s_per_sample", "peak_rss_bytes", "cosine")
+    return {**launches[-1], **{key: statistics.median(float(one[key]) for one in launches) for key in keys}}
+
+
+def first_line(text: str) -> str:
+    """What a failure says first."""
+    return text.strip().splitlines()[0] if text.strip() else "it failed and said nothing"

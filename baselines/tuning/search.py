@@ -9,24 +9,21 @@ the same configuration without them. The time of the comparisons that end a sear
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from baselines.judging.difference import Difference
 from baselines.judging.durations import clock
 from baselines.judging.policy import Policy
 from baselines.judging.wording import counted
-from baselines.requesting.session import Wrong
-from baselines.tuning.objective import Limits, Objective, Said
+from baselines.tuning.knobs import Worth, with_knobs
+from baselines.tuning.objective import Limits, Objective, Said, first_line
 from baselines.tuning.race import Race
-from baselines.tuning.space import Candidate, Setting, Space
+from baselines.tuning.space import Candidate, Space
 
 PRIOR_SD: Final = Policy().prior_run_sd
 """How far launches lie apart before a search has seen it, as for runs."""
-PRIOR_PAIR_SD: Final = 0.012
-"""The same of launch pairs (docs/duet.md)."""
 LAUNCH_S: Final = 12.0
 """What a launch is taken to cost before the first of its backend; a launch pair costs PAIR_FACTOR times its two."""
 PAIR_FACTOR: Final = 1.3
@@ -37,14 +34,8 @@ FORMATS: Final = (0.30, 2, 0.40)
 LAYOUTS: Final = (0.10, 3, 0.70)
 """... of threads, instances and batches, ..."""
 LEADERS: Final = (0.0, 8, 0.75)
-"""... of what is left of them, ..."""
-KNOBS: Final = (0.0, 6, 0.90)
-"""... of each knob alone, ..."""
-TOGETHER: Final = (0.0, 6, 1.00)
-"""... and of the knobs that helped, together."""
+"""... and of what is left of them; the knobs follow (`knobs`)."""
 MOST_LEADERS: Final = 2
-HELPS: Final = 0.10
-"""A knob that would look so good by chance no more often than this goes on to the last stage."""
 LEAST_SHARE: Final = 0.25
 MOST_SHARE: Final = 0.50
 """Of the time, what is kept for the comparisons that end a search: what they are expected to take, within these."""
@@ -69,23 +60,6 @@ class Measurer(Protocol):
         Raises:
             Wrong: a side failed.
         """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Worth:
-    """What a knob is worth, side by side with the same configuration without it."""
-
-    base: Candidate
-    settings: tuple[Setting, ...]
-    difference: Difference | None
-    """Above 0 it costs; None where it was not measured, and then `why` says why."""
-    pairs: int
-    why: str = ""
-
-    @property
-    def candidate(self) -> Candidate:
-        """The configuration with it."""
-        return self.base.turned(*self.settings)
 
 
 @dataclass(kw_only=True)
@@ -144,8 +118,9 @@ class Search:
         left = self.stage("threads, instances, batches", plain, LAYOUTS)
         left = self.stage("the best of them", left, LEADERS)[:MOST_LEADERS]
         best = [(self.race.mean(one), one) for one in left]
-        for base in left:
-            best += self.with_knobs(base)
+        for number, base in enumerate(left):
+            begin, end = (1 - (1 - LEADERS[2]) * (len(left) - place) / len(left) for place in (number, number + 1))
+            best += with_knobs(self, base, begin, end)
         return [one for _, one in sorted(best, key=lambda pair: pair[0])]
 
     def stage(self, name: str, arms: Sequence[Candidate], rule: tuple[float, int, float]) -> list[Candidate]:
@@ -164,29 +139,6 @@ class Search:
                 break
             left = self._affordable(left, until_s)
         return self.race.ordered(left)
-
-    def with_knobs(self, base: Candidate) -> list[tuple[float, Candidate]]:
-        """Turns each knob of a candidate alone, then those that helped together; (value, candidate) of what is better."""
-        alone = [Worth(base=base, settings=(one,), difference=None, pairs=0) for one in self.space.settings(base)]
-        race: Race[Candidate] = Race(PRIOR_PAIR_SD, moods=False)
-        found = self._raced(race, alone, KNOBS)
-        helped: dict[str, Worth] = {}
-        for one in found:
-            if one.candidate not in self.out and one.difference is not None and one.difference.p_below(0) <= HELPS:
-                ((knob, _),) = one.settings
-                if knob not in helped or one.difference.estimate < (helped[knob].difference or one.difference).estimate:
-                    helped[knob] = one
-        together: list[Worth] = []
-        if len(helped) > 1:
-            settings = tuple(setting for one in helped.values() for setting in one.settings)
-            together = self._raced(race, [Worth(base=base, settings=settings, difference=None, pairs=0)], TOGETHER)
-        self.worths += [*found, *together]
-        level = self.race.mean(base)
-        return [
-            (level + one.difference.estimate, one.candidate)
-            for one in (*helped.values(), *together)
-            if one.candidate not in self.out and one.difference is not None and one.difference.estimate < 0
-        ]
 
     def pair(self, measured: Candidate, reference: Candidate) -> float:
         """The next launch pair of two candidates: its log ratio, above 0 where `measured` is worse.
@@ -245,40 +197,6 @@ class Search:
             order = order[: max(2, len(order) // 2)]
         return order
 
-    def _raced(self, race: Race[Candidate], worths: Sequence[Worth], rule: tuple[float, int, float]) -> list[Worth]:
-        """Launch pairs of knobs with their base, two by two, one with each side loaded first."""
-        margin, most, share = rule
-        left, until_s, why = list(worths), self.until_s(share), dict[Candidate, str]()
-        for _ in range(0, most, 2):
-            for _ in range(2):
-                for one in list(left):
-                    if self.measurer.elapsed_s + self.pair_cost(one.candidate, one.base) > until_s:
-                        why.setdefault(one.candidate, "there was no time for it")
-                        continue
-                    try:
-                        value = self.pair(one.candidate, one.base)
-                    except Wrong as error:
-                        why[one.candidate] = self.out[one.candidate] = first_line(str(error))
-                    else:
-                        race.add(one.candidate, len(self.pairs[one.candidate, one.base]), value)
-                left = [one for one in left if one.candidate in race.values and one.candidate not in self.out]
-            # Worse than without it, surely: no more of it.
-            left = [one for one in left if race.against(one.candidate, 0.0).p_above(margin) > HELPS / 2]
-            if not left or self.measurer.elapsed_s > until_s:
-                break
-            named = ", ".join(" ".join(one.settings[0]) for one in left)
-            self.tell(f"{clock(self.measurer.elapsed_s)}  knobs of {worths[0].base}: {named} left")
-        return [
-            Worth(
-                base=one.base,
-                settings=one.settings,
-                difference=race.against(one.candidate, 0.0) if one.candidate in race.values else None,
-                pairs=len(race.values.get(one.candidate, ())),
-                why=why.get(one.candidate, ""),
-            )
-            for one in worths
-        ]
-
     def _cost(self, candidates: Sequence[Candidate]) -> float:
         """Of a launch of each deployment among them."""
         backends = {one.deployment: one.backend for one in candidates}.values()
@@ -294,11 +212,6 @@ class Search:
         self.tell(f"{clock(self.measurer.elapsed_s)}  {name}: {said}")
 
 
-def first_line(text: str) -> str:
-    """What a failure says first."""
-    return text.strip().splitlines()[0] if text.strip() else "it failed and said nothing"
-
-
 def _kind(measured: Candidate, reference: Candidate) -> frozenset[str]:
     return frozenset((measured.backend, reference.backend))
 
@@ -309,9 +222,3 @@ def _places(arms: Sequence[Candidate]) -> Callable[[Candidate], int]:
     for number, arm in enumerate(arms):
         first.setdefault(arm.deployment, number)
     return lambda one: first[one.deployment]
-
-
-def numbers_of(launches: Sequence[Said]) -> Mapping[str, Any]:
-    """The launches of a candidate as one: the medians of what they say."""
-    keys = ("median_s", "p99_s", "throughput_per_s", "cpu_s_per_sample", "peak_rss_bytes", "cosine")
-    return {**launches[-1], **{key: statistics.median(float(one[key]) for one in launches) for key in keys}}
