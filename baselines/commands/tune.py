@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from baselines.commands import pytest_options, take_pytest
-from baselines.files.atomic import put_in_place
+from baselines.comparing.tuning_file import write_answers
 from baselines.files.run_folder import RUNS, RunFileError
 from baselines.judging.durations import clock, duration, duration_words, seconds
 from baselines.judging.wording import shown
@@ -44,8 +43,6 @@ HELP = "searches for the best deployment of a model on this machine; 0 answered,
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 FOLDER_NAME: Final = "tuning"
 """In the folder of runs: logs of searches, and what their sessions print."""
-FILE_NAME: Final = "tuning.json"
-"""In the folder of the run: the answer, for other programs."""
 ENDING_S: Final = 25.0
 """Of the budget, kept for the run's file and its report; a tenth at the most."""
 
@@ -129,7 +126,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
             texts.append(text)
             answers.append(answer)
             code = max(code, int(undecided))
-        put_in_place(run_folder / FILE_NAME, json.dumps({"schema": 1, "answers": answers}, indent=1) + "\n")
+        write_answers(run_folder, answers)
         log.add({"answer": {"run": possible["folder"]}})
         session.finish(max(5.0, began_s + arguments.budget - time.monotonic()))
     except OutOfTime:
@@ -140,8 +137,8 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
         texts.append(f"interrupted; what was measured is in {shown(path)}. Go on: {again}")
         return "\n\n".join(texts), 130
     except (OSError, RunFileError) as error:
-        said = "".join(f"\n{text}" for text in texts)
-        raise RunFileError(f"{error}\nWhat was measured is in {shown(path)}. Go on: {again}{said}") from None
+        kept = f"\nWhat was measured is in {shown(path)}. Go on: {again}" if len(log.entries) > 1 else ""
+        raise RunFileError("\n".join((f"{error}{kept}", *texts))) from None
     finally:
         with contextlib.suppress(KeyboardInterrupt):
             if session is not None:

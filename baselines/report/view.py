@@ -18,7 +18,7 @@ from baselines.explaining.explanation_file import read_explanations
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import counted, one_line
 from baselines.report.claims import Claim
-from baselines.report.culprits import culprit_notices
+from baselines.report.culprits import culprit_notices, tuning_notices
 from baselines.report.duet_section import DuetSection, section_of
 from baselines.report.facts import facts_of
 from baselines.report.notices import next_steps, notices_of
@@ -113,7 +113,9 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         subject=one_line(" on ".join(word for word in (run.model, run.machine_id) if word) or run.name),
         facts=tuple((word, one_line(text)) for word, text in facts_of(comparison) if text),
         changes=tuple(_printable(change) for change in changes),
-        notices=tuple(one_line(notice) for notice in (*notices_of(comparison, counts), *culprit_notices(run))),
+        notices=tuple(
+            one_line(notice) for notice in (*notices_of(comparison, counts), *culprit_notices(run), *tuning_notices(run))
+        ),
         counts=tuple((verdict, counts[verdict]) for verdict in WORST_FIRST if counts[verdict]),
         rows=rows,
         suite=one_line(comparison.shift.reason),

@@ -89,7 +89,7 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
         return Outcome(best=best, compared=tuple(compared.values()), nothing_to_gain=True, settled=True)
     told = compared.get((best, default)) or beside(best, default, 1)
     settled = told.difference is not None
-    gained = told.better or not settled
+    gained = told.better or not settled or default in search.out
     return Outcome(
         best=best if gained else default, compared=tuple(compared.values()), nothing_to_gain=not gained, settled=settled
     )

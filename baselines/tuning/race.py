@@ -51,7 +51,7 @@ class Race(Generic[Arm]):
         """The best of some arms that were measured, each compared with the others over the passes that they share."""
         best = arms[0]
         for arm in arms[1:]:
-            if self.difference(arm, best).estimate < 0:
+            if self._compared(arm, best)[0] < 0:
                 best = arm
         return best
 
@@ -65,13 +65,7 @@ class Race(Generic[Arm]):
 
     def difference(self, arm: Arm, other: Arm) -> Difference:
         """An arm less another."""
-        mine, theirs = self.values[arm], self.values[other]
-        common = mine.keys() & theirs.keys()
-        if common:
-            estimate, share = statistics.fmean(mine[one] - theirs[one] for one in common), 2 / len(common)
-        else:
-            estimate, share = self.mean(arm) - self.mean(other), 1 / len(mine) + 1 / len(theirs)
-        return self._known(estimate, share)
+        return self._known(*self._compared(arm, other))
 
     def against(self, arm: Arm, known: float) -> Difference:
         """An arm less a value that is known."""
@@ -86,6 +80,13 @@ class Race(Generic[Arm]):
         """(standard deviation of a measurement, degrees of freedom), the prior in it."""
         squares, df = residuals(self.values, moods=self.moods)
         return math.sqrt((PRIOR_DF * self.prior_sd**2 + squares) / (PRIOR_DF + df)), PRIOR_DF + df
+
+    def _compared(self, arm: Arm, other: Arm) -> tuple[float, float]:
+        """(An arm less another, what its variance is of that of a measurement)."""
+        mine, theirs = self.values[arm], self.values[other]
+        if common := mine.keys() & theirs.keys():
+            return statistics.fmean(mine[one] - theirs[one] for one in common), 2 / len(common)
+        return self.mean(arm) - self.mean(other), 1 / len(mine) + 1 / len(theirs)
 
     def _known(self, estimate: float, share: float) -> Difference:
         sd, df = self.spread()

@@ -164,14 +164,16 @@ class Search:
         """One launch of each, every other pass backwards; whether there was time for all."""
         groups = [list(members) for _, members in groupby(sorted(arms, key=_places(arms)), key=lambda one: one.deployment)]
         self._passes += 1
+        complete = True
         for group in groups if self._passes % 2 else reversed(groups):
             if self.measurer.elapsed_s + self._cost(group) > until_s and self.race.values:
-                return False
+                complete = False  # another backend may be quicker
+                continue
             said = self.measurer.launch(group)
             self._walls.setdefault(group[0].backend, []).append(sum(float(one["wall_s"]) for one in said))
             for one, numbers in zip(group, said, strict=True):
                 self._take(one, numbers)
-        return True
+        return complete
 
     def _take(self, one: Candidate, numbers: Said) -> None:
         """What a launch said of a candidate."""
