@@ -73,7 +73,7 @@ def test_the_space_has_48_configurations() -> None:
 
 
 def test_searches_are_replayed_on_what_was_recorded() -> None:
-    """They lose less than random launches, at no more than two fifths of the cost; where nothing helps, nothing is chosen."""
+    """They lose less than random launches, at two fifths of the cost; where nothing helps, nothing is chosen."""
     data = Data.of(recorded(6))
     assert min(data.truth, key=lambda one: data.truth[one]).precision == "int8"
     assert data.cost_s == pytest.approx(3 * 48 * 7.5)
