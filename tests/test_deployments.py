@@ -71,7 +71,7 @@ def test_what_there_is_on_four_cores() -> None:
         (wanted(threads=2, instances=2), None),
         (wanted(threads=1, instances=2), "2 instances have 2 threads each here, not 1"),
         (wanted(instances=3), "8 samples cannot be shared equally by 3 instances"),
-        (wanted(knobs={"openmp": "llvm"}), "its own pool"),
+        (wanted(knobs={"openmp": "llvm"}), "its thread pool is its own"),
         (wanted(knobs={"huge_pages": "sometimes"}), "huge_pages sometimes is no setting of a knob"),
     ],
 )
@@ -112,11 +112,17 @@ def test_launches_are_joined_in_one_record() -> None:
 
 
 def test_it_is_no_part_of_a_run_of_all_questions(suite: Suite) -> None:
-    """Collected where it is named, as a skip that says who asks; one that is named by its id is measured."""
+    """It is collected where it is named, as a skip that says who asks."""
     everything = suite("benchmarks", "--collect-only", "-q", "--preset=quick")
+    assert "test_core_count_scaling" in everything.text
     assert "test_best_deployment" not in everything.text
     named = suite("benchmarks/test_best_deployment.py", "--preset=quick", "-rs")
     assert "python -m baselines tune asks this question" in named.text
+
+
+@pytest.mark.slow
+def test_one_that_is_named_by_its_id_is_measured(suite: Suite) -> None:
+    """With the knob that the id names, proven."""
     one = suite(f"{NODE}[{ID}]", "--benchmark-only", "--preset=quick", "--benchmark-max-time=0.05", "--model=bert-tiny")
     assert one.code == 0, one.text
     (found,) = one.run["benchmarks"]

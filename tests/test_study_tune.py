@@ -82,7 +82,7 @@ def test_searches_are_replayed_on_what_was_recorded() -> None:
     assert all(one["share"] <= 0.4 for one in found if one["how"] == "tune")
     lost = {how: sum(one["regret"] for one in found if one["how"] == how) / 6 for how in choosers()}
     assert lost["tune"] < 0.03
-    assert lost["tune"] < lost["random launches"]
+    assert lost["tune"] <= lost["random launches"]
     nothing = list(replayed_on_nothing(data, 6))
     assert sum(one["default"] for one in nothing) >= 5
     assert (by_tune, by_chance) == tuple(choosers()[how] for how in ("tune", "random launches"))

@@ -14,6 +14,7 @@ from baselines.judging.difference import Difference
 from baselines.judging.durations import clock
 from baselines.judging.launch_pairs import LaunchPair, fit
 from baselines.judging.policy import DuetPolicy
+from baselines.judging.wording import counted
 from baselines.requesting.session import Wrong
 from baselines.tuning.objective import first_line
 from baselines.tuning.search import LEAST_PAIRS, Search
@@ -70,24 +71,29 @@ class Outcome:
 def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
     """Compares the best of a search, as long as there is time; `found` are the best ones, the best first.
 
-    Each comparison gets an equal share of the time that is left: of the knobs, with the runner-up, with the default.
+    The knobs, the runner-up and the default get a third each of what is left, and no comparison takes the time that the
+    fewest launch pairs of those after it are expected to take.
     """
     best, default = found[0], search.space.default
     compared: dict[tuple[Candidate, Candidate], Compared] = {}
 
-    def beside(measured: Candidate, reference: Candidate, shares: int) -> Compared:
-        one = compared[measured, reference] = side_by_side(search, measured, reference, shares=shares)
+    def beside(measured: Candidate, reference: Candidate, *later: Candidate | None) -> Compared:
+        kept_s = sum(LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
+        now_s = search.measurer.elapsed_s
+        share_s = now_s + (search.end_s - now_s) / (1 + len(later))
+        one = side_by_side(search, measured, reference, until_s=share_s, end_s=search.end_s - kept_s)
+        compared[measured, reference] = one
         return one
 
-    if best.knobs and not beside(best, best.plain, 3).better:
+    others = [one for one in (*found, *search.ranked()) if not one.knobs and one not in (best, best.plain, default)]
+    second = next(iter(others), None)
+    if best.knobs and not beside(best, best.plain, second, default).better:
         best = best.plain
-    others = (*found, *search.ranked())
-    second = next((one for one in others if not one.knobs and one not in (best, best.plain, default)), None)
-    if second is not None and beside(best, second, 2).worse:
+    if second is not None and beside(best, second, default).worse:
         best = second
     if best == default:
         return Outcome(best=best, compared=tuple(compared.values()), nothing_to_gain=True, settled=True)
-    told = compared.get((best, default)) or beside(best, default, 1)
+    told = compared.get((best, default)) or beside(best, default)
     settled = told.difference is not None
     gained = told.better or not settled or default in search.out
     return Outcome(
@@ -95,18 +101,15 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
     )
 
 
-def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, shares: int) -> Compared:
-    """New launch pairs of two candidates, two by two, for that share of the time that is left."""
+def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, until_s: float, end_s: float) -> Compared:
+    """New launch pairs of two candidates, two by two: the fewest until `end_s`, more until `until_s`."""
     before = len(search.pairs.get((measured, reference), ()))
-    now_s = search.measurer.elapsed_s
-    until_s = now_s + (search.end_s - now_s) / shares
     why = ""
     try:
         while (count := len(search.pairs.get((measured, reference), ())) - before) < MOST_PAIRS:
-            cost_s = 2 * search.pair_cost(measured, reference)
-            limit_s = until_s if count >= LEAST_PAIRS else search.end_s
-            if search.measurer.elapsed_s + cost_s > limit_s:
-                why = "there was no time for more"
+            cost_s = search.pair_cost(measured, reference) * (LEAST_PAIRS if not count else 2)
+            if search.measurer.elapsed_s + cost_s > (min(until_s, end_s) if count >= LEAST_PAIRS else end_s):
+                why = f"{counted(count, 'launch pair')}, there was no time for more"
                 break
             for _ in range(2):
                 search.pair(measured, reference)

@@ -35,6 +35,8 @@ LAYOUTS: Final = (0.10, 3, 0.70)
 """... of threads, instances and batches, ..."""
 LEADERS: Final = (0.0, 8, 0.75)
 """... and of what is left of them; the knobs follow (`knobs`)."""
+FIRST: Final = 0.80
+"""The first launch of each number format may take so much of the search's time: what is never launched is never found."""
 MOST_LEADERS: Final = 2
 LEAST_SHARE: Final = 0.25
 MOST_SHARE: Final = 0.50
@@ -127,10 +129,10 @@ class Search:
         """Races some candidates; those that are left, the best first."""
         margin, most, share = rule
         left, until_s = list(arms), self.until_s(share)
-        for _ in range(most):
+        for number in range(most):
             if len(left) < 2 and all(one in self.race.values for one in left):
                 break
-            complete = self._pass(left, until_s)
+            complete = self._pass(left, until_s if number or self.race.values else self.until_s(FIRST))
             left = [one for one in left if one in self.race.values and one not in self.out]
             if left:
                 left = self.race.left(left, margin)
