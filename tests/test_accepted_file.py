@@ -25,7 +25,7 @@ COMPLETE: Mapping[str, Any] = {
     "per_instance": [
         {"cpus": [0, 1], "thread_masks": [[[0, 1], 4]], "threads_observed": 2, "memory_pages": {"0": 13958}, "pool": {},
          "pinned_by_framework": 0, "strayed_threads": 0, "tuning": {}, "cpu_time_s": 1.99, "wall_s": 1.0, "median_s": 0.01,
-         "rounds": 168, "peak_rss_bytes": 113168384}
+         "rounds": 168, "peak_rss_bytes": 113168384, "page_faults": 12.5}
     ],
     "latency_s": {"median": 0.01, "p90": 0.011, "p99": None, "max": 0.012},
     "overlap": 1.0,

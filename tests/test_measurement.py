@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import mmap
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,6 +12,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
+from fixtures.machine.memory import minor_faults
+from fixtures.measurement.record import page_faults
 from fixtures.measurement.replay import ReplayClock, replay
 from fixtures.measurement.watch import Watch, grown
 from fixtures.worker import rounds, warm_up
@@ -106,6 +110,32 @@ def test_iterations_are_timed_as_one_round() -> None:
     assert iterations_for(0.01, 0.003) == 4
     assert iterations_for(0.000005, 0.003) == 1
     assert iterations_for(1.0, None) == 1
+
+
+def touches(pages: int) -> None:
+    """Writes to so many pages of memory that is mapped for it and given back."""
+    with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        for page in range(pages):
+            memory[page * mmap.PAGESIZE] = 1
+
+
+def test_page_faults_of_the_rounds_are_counted() -> None:
+    """Those of every forward pass and no others; memory that stays costs none."""
+    limits = rounds.Limits(min_rounds=5, max_time_s=0, iterations=2)
+    touches(10_000)
+    before = minor_faults(os.getpid())
+    fresh = rounds.timed_rounds(lambda: touches(100), limits).as_json()
+    after = minor_faults(os.getpid())
+    kept = rounds.timed_rounds(lambda: None, limits).as_json()
+    assert 100 <= (page_faults(fresh) or 0) < 110
+    assert 0 <= (page_faults(kept) or 0) < 10
+    assert before is not None
+    assert after is not None
+    assert 1_000 <= fresh["minor_faults"] <= after - before < 1_100, "the kernel's own count from outside is the same"
+    of_an_older_worker = {name: value for name, value in fresh.items() if name != "minor_faults"}
+    assert page_faults(of_an_older_worker) is None
+    assert minor_faults(2**22 + 1) is None, "no process has this id"
 
 
 def test_precision_ends_early_only_when_it_is_reached() -> None:

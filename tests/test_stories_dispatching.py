@@ -68,6 +68,7 @@ def test_three_policies_serve_one_schedule(served: Ended) -> None:
         assert extra["parity"]["max_abs_error"] < 1e-3
         for instance in extra["per_instance"]:
             assert {cpu for mask, _ in instance["thread_masks"] for cpu in mask} == set(instance["cpus"])
+            assert (instance["page_faults"] is None) == (instance["rounds"] == 0)
         assert set(words["padded"]) == ({"128"} if policy == "one" else {"8", "32", "96", "128"})
     padding = {policy: one["extra_info"]["dispatching"]["padding_share"] for policy, one in by_policy.items()}
     assert padding["one"] > padding["equal"] == padding["pools"]

@@ -143,6 +143,7 @@ def test_a_result_has_the_words_of_the_design(suite: Suite) -> None:
     assert extra["throughput_per_s"] == pytest.approx(2 * instance["rounds"] / instance["wall_s"])
     assert instance["wall_s"] >= stats["total"]
     assert instance["peak_rss_bytes"] is None or instance["peak_rss_bytes"] > 10_000_000
+    assert instance["page_faults"] >= 0
     assert 0 < instance["cpu_time_s"] <= instance["wall_s"] * (os.cpu_count() or 1) * 1.1
     assert extra["parity"]["max_abs_error"] <= extra["parity"]["tolerance"]
     assert extra["parity"]["cosine"] > 0.999

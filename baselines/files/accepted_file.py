@@ -31,7 +31,7 @@ DROPPED: Final[Mapping[str, frozenset[str]]] = {
     ),
     "per_instance": frozenset(
         {"thread_masks", "threads_observed", "memory_pages", "pinned_by_framework", "strayed_threads", "pool", "tuning"}
-        | {"cpu_time_s", "wall_s", "median_s", "rounds", "peak_rss_bytes"}
+        | {"cpu_time_s", "wall_s", "median_s", "rounds", "peak_rss_bytes", "page_faults"}
     ),
     "launches": frozenset({"rounds"}),
     "warm_up": frozenset({"rounds", "wall_s", "last_median_s"}),
