@@ -1,4 +1,4 @@
-"""Runtime tuning: how much do allocator, OpenMP runtime, waiting, huge pages and instruction sets matter?
+"""Runtime tuning: how much do allocator, OpenMP runtime, waiting, huge pages, oneDNN and instruction sets matter?
 
 One instance on all usable physical cores, pinned. `tuning_none` is how framework, packages and system come; every other
 benchmark differs from it in one knob. A knob is there for the backends to which it means something, and a benchmark whose

@@ -20,13 +20,22 @@ from fixtures.asked.configuration import Configuration
 from fixtures.asked.matrix import QUESTIONS
 from fixtures.asked.presets import PRESETS
 from fixtures.asked.problem_size import grid
-from fixtures.asked.tuning_layouts import glibc_version, tuning_layouts, why_not, why_not_huge_pages, why_not_isa
+from fixtures.asked.tuning_layouts import (
+    glibc_version,
+    tuning_layouts,
+    why_not,
+    why_not_huge_pages,
+    why_not_isa,
+    why_not_tf_onednn,
+    why_not_thresholds,
+)
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
 from fixtures.tuning.effect import Seen, TuningError, check, file_at
-from fixtures.tuning.knobs import DEFAULT, KNOBS, card_settings, launcher_of, libraries_of, variables_of
+from fixtures.tuning.knobs import DEFAULT, KNOBS, NONE, RAISED, card_settings, launcher_of, libraries_of, variables_of
+from fixtures.tuning.knobs import turned as one_knob
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
-from fixtures.worker.runtime_view import behind_jump, idle_shares, symbol_addresses, vm_flags_at
+from fixtures.worker.runtime_view import behind_jump, idle_shares, is_mapped, symbol_addresses, vm_flags_at
 from tests.suite import REPOSITORY
 from tests.test_matrix import FOUR_CORES, axes
 
@@ -57,10 +66,12 @@ def seen(knob: str, setting: str, **changes: Any) -> Seen:
         "thp_enabled": setting != "off",
         "anon_huge_bytes": 0 if setting == "off" else 2 << 20,
         "malloc_advised": setting == "madvise",
+        "malloc_keeps": setting == "raised",
+        "blocktime_ms": int(setting) if knob == "kmp_blocktime" else None,
         "idle": {"least": 0.9, "median": 1.0} if setting == "active" else {"least": 0.0, "median": 0.01},
-        "framework": {"spinning": "off"},
+        "framework": {"spinning": "off", "tf_onednn": setting},
         "onednn_isa": "Intel AVX2",
-        "onednn_kernels": ("eltwise,jit:avx2", "matmul,gemm:jit:f32"),
+        "onednn_kernels": () if (knob, setting) == ("tf_onednn", "off") else ("eltwise,jit:avx2", "matmul,gemm:jit:f32"),
     }
     return Seen(**{**everything, **changes})
 
@@ -79,13 +90,13 @@ class TestWhatIsCompared:
         knobs: dict[str, set[str]] = {}
         for one in self.expanded("nightly"):
             knobs.setdefault(one.backend, set()).add(str(one.layout.values["knob"]))
-        everywhere = {"none", "allocator", "huge_pages"}
+        everywhere = {"none", "allocator", "huge_pages", "malloc_thresholds"}
         expected = {
-            "pytorch": {"openmp", "wait_policy", "onednn_isa"},
-            "torchscript": {"openmp", "wait_policy", "onednn_isa"},
-            "torch_compile": {"openmp", "wait_policy"},
-            "tensorflow": {"onednn_isa"},
-            "tensorflow_graph": {"onednn_isa"},
+            "pytorch": {"openmp", "wait_policy", "kmp_blocktime", "onednn_isa"},
+            "torchscript": {"openmp", "wait_policy", "kmp_blocktime", "onednn_isa"},
+            "torch_compile": {"openmp", "wait_policy", "kmp_blocktime"},
+            "tensorflow": {"onednn_isa", "tf_onednn"},
+            "tensorflow_graph": {"onednn_isa", "tf_onednn"},
             "tensorflow_xla": set(),
             "onnxruntime": {"spinning"},
         }
@@ -165,8 +176,10 @@ class TestProof:
             thp_enabled=True,
             anon_huge_bytes=4096 * 1024,
             malloc_advised=False,
+            malloc_keeps=False,
+            blocktime_ms=200,
             idle={"least": 0.4, "median": 0.4},
-            framework={},
+            framework={"tf_onednn": "as it comes"},
             onednn_isa="Intel AVX-512",
             onednn_kernels=("matmul,brg:avx512_core",),
         )
@@ -197,6 +210,14 @@ class TestProof:
             ("onednn_isa", "avx2", {"onednn_kernels": ()}, "no operator of this model ran through it"),
             ("onednn_isa", "avx2", {"onednn_kernels": ("softmax,jit:avx512_core",)}, "oneDNN ran softmax,jit:avx512_core"),
             ("onednn_isa", "avx2", {"onednn_isa": "Intel AVX-512"}, "oneDNN says that it may use Intel AVX-512"),
+            ("malloc_thresholds", "raised", {"malloc_keeps": None}, "no longer in /proc/self/maps"),
+            ("tf_onednn", "off", {"framework": {}}, "TensorFlow says nothing of oneDNN's operators"),
+            ("tf_onednn", "off", {"onednn_kernels": ("softmax,jit:avx2",)}, "oneDNN made softmax,jit:avx2"),
+            ("tf_onednn", "on", {"onednn_kernels": ()}, "oneDNN made no kernel"),
+            ("kmp_blocktime", "0", {"blocktime_ms": None}, r"kmp_get_blocktime\(\) .*: no runtime answers"),
+            ("kmp_blocktime", "0", {"blocktime_ms": 1}, r"kmp_get_blocktime\(\) .*: 1 ms"),
+            ("kmp_blocktime", "0", {"idle": {"least": 0.15, "median": 0.2}}, "ready to run for 15% .*at most 10%"),
+            ("kmp_blocktime", "1", {"idle": {"least": 0.25, "median": 0.3}}, "ready to run for 25% .*at most 20%"),
         ],
     )
     def test_what_is_missing_is_said(self, knob: str, setting: str, changes: dict[str, Any], said: str) -> None:
@@ -208,6 +229,20 @@ class TestProof:
         """The system may come with anything; it is recorded."""
         changes: dict[str, Any] = {"environment": {}, "resolved": {}, "idle": None, "thp_enabled": None, "onednn_isa": None}
         check(PLAIN.knobs, seen("allocator", "jemalloc", **changes))
+
+
+def test_tunables_of_glibc_share_a_variable() -> None:
+    """Two knobs that glibc reads from one variable are both in it, here and in the line that is recommended."""
+    both = replace(PLAIN, huge_pages="madvise", malloc_thresholds="raised")
+    expected = ["glibc.malloc.hugetlb=1", "glibc.malloc.mmap_threshold=1073741824", "glibc.malloc.trim_threshold=4294967296"]
+    assert variables_of(both.knobs) == {"GLIBC_TUNABLES": ":".join(expected)} == tuning_variables(both.as_json())
+
+
+def test_a_knob_comes_with_what_it_needs() -> None:
+    """KMP_BLOCKTIME is read by LLVM's runtime alone; every other knob is turned by itself, and none by nothing."""
+    assert one_knob("kmp_blocktime", "0") == {"openmp": "llvm", "kmp_blocktime": "0"}
+    assert one_knob("allocator", "jemalloc") == {"allocator": "jemalloc"}
+    assert one_knob(NONE, DEFAULT) == {}
 
 
 def test_only_one_knob_goes_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,11 +336,31 @@ class TestSkips:
         assert why_not_isa("avx2", self.tree(tmp_path / "a", None)) is None
         assert "this CPU has no AVX-512" in str(why_not_isa("avx2", self.tree(tmp_path / "b", None, flags="avx avx2")))
 
-    def test_one_core(self) -> None:
+    @pytest.mark.parametrize(
+        ("flags", "off", "on"),
+        [("avx2 avx512_vnni", None, "on by default"), ("avx avx2", "off by default", None), ("asimd", "x86", "x86")],
+    )
+    def test_what_tensorflow_comes_with(self, tmp_path: Path, flags: str, off: str | None, on: str | None) -> None:
+        """The setting that this CPU has anyway is no benchmark of its own."""
+        root = self.tree(tmp_path, None, flags=flags)
+        for setting, said in (("off", off), ("on", on)):
+            reason = why_not_tf_onednn(setting, root)
+            assert reason is None if said is None else said in str(reason)
+
+    def test_a_c_library_that_ignores_thresholds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is asked, not known by its version: what comes of it with tunables of another name is a skip."""
+        why_not_thresholds.cache_clear()
+        monkeypatch.setattr("fixtures.asked.tuning_layouts.RAISED", ("glibc.malloc.mmap_threshold=33554432",))
+        assert "ignores GLIBC_TUNABLES=glibc.malloc.mmap_threshold=33554432" in str(why_not_thresholds())
+        why_not_thresholds.cache_clear()
+
+    def test_one_core(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nobody waits for another thread there."""
         one = Topology(sockets=1, numa_nodes={0: (0,)}, cores=((0,),), usable_cpus=(0,), cpu_quota=None)
         for knob, setting in (("wait_policy", "active"), ("spinning", "off")):
             assert "1 physical core" in str(why_not(knob, setting, one))
+        monkeypatch.setattr("fixtures.tuning.libraries.found", lambda soname: LIBRARY)
+        assert "1 physical core" in str(why_not("kmp_blocktime", "0", one))
 
 
 MAPS = """\
@@ -331,6 +386,8 @@ def test_addresses_and_files() -> None:
     assert vm_flags_at(0x7F0000002000, SMAPS) == ["rd", "wr", "mr", "mw", "me", "ac", "hg"]
     assert "hg" not in (vm_flags_at(0x7F0000000000, SMAPS) or [])
     assert vm_flags_at(0x1000, SMAPS) is None
+    assert is_mapped(0x7F0000002FFF, MAPS)
+    assert not is_mapped(0x7F0000003000, MAPS)
 
 
 def test_a_process_is_read() -> None:
@@ -375,6 +432,19 @@ def test_huge_pages_are_taken_and_given() -> None:
     if why_not("huge_pages", "madvise", FOUR_CORES) is None:
         assert printed(**variables_of(turned("huge_pages", "madvise").knobs)) == "True 1"
     assert glibc_version() == () or len(glibc_version()) >= 2
+
+
+@pytest.mark.skipif(why_not_thresholds() is not None, reason=str(why_not_thresholds()))
+def test_raised_thresholds_keep_what_was_freed() -> None:
+    """Both are needed: glibc as it comes, and with either alone, gives the block back to the kernel."""
+    script = "from fixtures.worker.runtime_view import freed_is_kept; print(freed_is_kept())"
+    plain = {name: value for name, value in os.environ.items() if name not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
+
+    def kept(*tunables: str) -> str:
+        environment = {**plain, "GLIBC_TUNABLES": ":".join(tunables)}
+        return subprocess.check_output([sys.executable, "-c", script], cwd=REPOSITORY, text=True, env=environment).strip()
+
+    assert [kept(*tunables) for tunables in (RAISED, RAISED[:1], RAISED[1:], ())] == ["True", "False", "False", "False"]
 
 
 def test_a_jump_at_the_start_of_a_function_is_followed() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-KNOBS: Final = ("allocator", "openmp", "wait_policy", "spinning", "huge_pages", "onednn_isa")
+KNOBS: Final = (
+    *("allocator", "openmp", "wait_policy", "spinning", "huge_pages", "onednn_isa"),
+    *("malloc_thresholds", "tf_onednn", "kmp_blocktime"),
+)
 """Words of a configuration; what is not there or `default` is as it comes."""
 
 _PRELOADED: Final = {
@@ -19,6 +22,14 @@ _VARIABLES: Final = {
     ("wait_policy", "passive"): ("OMP_WAIT_POLICY", "PASSIVE"),
     ("huge_pages", "madvise"): ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
     ("onednn_isa", "avx2"): ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+    ("malloc_thresholds", "raised"): (
+        "GLIBC_TUNABLES",
+        "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296",
+    ),
+    ("tf_onednn", "off"): ("TF_ENABLE_ONEDNN_OPTS", "0"),
+    ("tf_onednn", "on"): ("TF_ENABLE_ONEDNN_OPTS", "1"),
+    ("kmp_blocktime", "0"): ("KMP_BLOCKTIME", "0"),
+    ("kmp_blocktime", "1"): ("KMP_BLOCKTIME", "1"),
 }
 _IN_CODE: Final = {
     ("spinning", "off"): 'SessionOptions.add_session_config_entry("session.intra_op.allow_spinning", "0")',
@@ -35,8 +46,10 @@ def tuning_variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     """The environment variables that turn the knobs of a configuration."""
     chosen = turned(configuration)
     libraries = [_PRELOADED[one] for one in chosen if one in _PRELOADED]
-    preload = {"LD_PRELOAD": ":".join(libraries)} if libraries else {}
-    return {**preload, **dict(_VARIABLES[one] for one in chosen if one in _VARIABLES)}
+    variables = {"LD_PRELOAD": ":".join(libraries)} if libraries else {}
+    for name, value in (_VARIABLES[one] for one in chosen if one in _VARIABLES):
+        variables[name] = f"{variables[name]}:{value}" if name in variables else value  # GLIBC_TUNABLES takes several
+    return variables
 
 
 def tuning_in_code(configuration: Mapping[str, Any]) -> list[str]:
