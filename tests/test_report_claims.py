@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.report.claims import Answer, Case, Claim, above, answer_of, wider, within
-from tests.builders import answer, view_of_runs
+from baselines.report.claims import MARGIN, Answer, Case, Claim, above, answer_of, gains, within
+from baselines.report.compared import welch, wider
+from tests.builders import answer, rescale, view_of_runs
 
 Record = dict[str, Any]
 
@@ -81,6 +83,105 @@ def by_batch(largest_s: float) -> list[Record]:
     return out_of_the_box((1, 128, 0.1), (32, 128, largest_s))
 
 
+def several_launches(record: Record, count: int = 5, step: float = 0.01) -> Record:
+    """The same with launches that lie 1 % apart, or another step."""
+    median_s, per_s = record["stats"]["median"], record["extra_info"]["throughput_per_s"]
+    apart = [1 + step * (number - count // 2) for number in range(count)]
+    launches = [{"median_s": median_s * one, "throughput_per_s": per_s / one, "rounds": 5} for one in apart]
+    record["extra_info"]["launches"] = launches
+    return record
+
+
+def tuned(
+    medians_s: Mapping[str, float],
+    *,
+    backend: str = "pytorch",
+    length: int = 512,
+    threads: int = 2,
+    step: float = 0.01,
+    faults: Mapping[str, float] | None = None,
+) -> list[Record]:
+    """Runtime tuning of a backend by `knob setting`, with launches enough to be evidence."""
+    records = []
+    for name, seconds in {"none default": 0.1, **medians_s}.items():
+        knob, setting = name.split()
+        record = answer("runtime_tuning", seconds, backend=backend, length=length, knob=knob, setting=setting)
+        record["extra_info"]["configuration"]["threads"] = threads
+        record["extra_info"]["per_instance"][0] |= {"page_faults": (faults or {}).get(name)}
+        records.append(several_launches(record, step=step))
+    return records
+
+
+def short(glibc: float) -> list[Record]:
+    """So many times as long with glibc's malloc, at 128 tokens."""
+    return tuned({"allocator tcmalloc": 0.1 / glibc, "allocator jemalloc": 0.1 / glibc}, length=128)
+
+
+def long(glibc: float) -> list[Record]:
+    """The same at 512, where one of the two counts."""
+    return tuned({"allocator tcmalloc": 0.1 / glibc, "allocator jemalloc": 0.1 / min(glibc, 1.0)})
+
+
+def raised(others: float) -> list[Record]:
+    """Another malloc takes so many times as long as glibc's with raised thresholds."""
+    return tuned({"malloc_thresholds raised": 0.06, "allocator tcmalloc": 0.06 * others})
+
+
+def in_graph(glibc: float) -> list[Record]:
+    """So many times as long in TorchScript, 1.5 times in eager mode."""
+    eager = tuned({"allocator tcmalloc": 0.1 / 1.5})
+    return [*eager, *tuned({"allocator tcmalloc": 0.1 / glibc}, backend="torchscript")]
+
+
+def jemalloc(glibc: float) -> list[Record]:
+    """TensorFlow on two threads."""
+    return tuned({"allocator jemalloc": 0.1 / glibc}, backend="tensorflow")
+
+
+def openmp(gnu: float) -> list[Record]:
+    """So many times as long with GNU's runtime, on two threads."""
+    return tuned({"openmp llvm": 0.1 / gnu})
+
+
+def openmp_on_many(gnu: float) -> list[Record]:
+    """The same on 24."""
+    return tuned({"openmp llvm": 0.1 / gnu}, threads=24, step=0.02)
+
+
+def sockets(both: float) -> list[Record]:
+    """So many times as long on both."""
+    places = {"one_socket": 0.1, "both_sockets": 0.1 * both}
+    return [several_launches(answer("memory_binding", seconds, memory=place)) for place, seconds in places.items()]
+
+
+def few_cores(torchscript: float) -> list[Record]:
+    """TorchScript and both of TensorFlow's graphs on two threads, of which the better counts."""
+    backends = {"torchscript": 0.1 * torchscript, "tensorflow_xla": 0.1, "tensorflow_graph": 0.2}
+    return [answer("core_count_scaling", seconds, backend=name, threads=2) for name, seconds in backends.items()]
+
+
+def graphs(apart: float) -> list[Record]:
+    """Two graphs."""
+    records = [*out_of_the_box((1, 512, 0.1), backend="torchscript")]
+    records += out_of_the_box((1, 512, 0.1 * apart), backend="tensorflow_graph")
+    return [several_launches(one) for one in records]
+
+
+def onednn(without: float) -> list[Record]:
+    """TensorFlow with oneDNN, as it comes, and so many times as long without."""
+    return tuned({"tf_onednn off": 0.1 * without}, backend="tensorflow_graph")
+
+
+def huge_pages(as_it_comes: float) -> list[Record]:
+    """So many times as long as with the best of two settings."""
+    return tuned({"huge_pages madvise": 0.1 / as_it_comes, "huge_pages off": 0.1})
+
+
+def blocktime(as_it_comes: float) -> list[Record]:
+    """The same of LLVM's runtime and KMP_BLOCKTIME."""
+    return tuned({"openmp llvm": 0.1, "kmp_blocktime 0": 0.1 / as_it_comes, "kmp_blocktime 1": 0.12})
+
+
 CASES = {
     "ranking": (ranking, 0.03, 0.003, 0.0101),
     "sequence_length": (by_length, 1.2, 0.15, 0.41),
@@ -91,7 +192,23 @@ CASES = {
     "several_instances": (instances, 300, 30, 101),
     "local_memory": (memory, 0.02, 0.005, 0.0101),
     "dispatching": (stream, 0.03, 0.003, 0.0101),
+    "allocator_at_short": (short, 1.0, 1.4, 1.05),
+    "allocator_at_long": (long, 1.4, 0.7, 1.024),
+    "allocator_thresholds": (raised, 1.0, 1.4, 1.05),
+    "allocator_in_graphs": (in_graph, 1.1, 1.5, 1.46),
+    "jemalloc_on_few_cores": (jemalloc, 1.2, 0.8, 1.005),
+    "openmp_on_few_cores": (openmp, 1.0, 1.4, 1.05),
+    "openmp_on_many_cores": (openmp_on_many, 1.4, 1.0, 1.03),
+    "second_socket": (sockets, 1.0, 0.5, 0.95),
+    "tensorflow_on_few_cores": (few_cores, 1.5, 0.5, 1.01),
+    "graphs_are_close": (graphs, 1.05, 3.0, 1.25),
+    "onednn_in_tensorflow": (onednn, 1.3, 0.7, 1.005),
+    "huge_pages": (huge_pages, 1.3, 0.9, 1.024),
+    "blocktime": (blocktime, 1.3, 0.9, 1.024),
 }
+FACTS = {"openmp_users"}
+BEYOND_A_RUN = {"cores_matter_most", "cores_for_short_texts", "search", "throughput", "ice_lake"}
+"""What no run of one machine can tell, whatever it measures."""
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -110,9 +227,13 @@ def test_each_claim_can_hold_fail_and_stay_open(name: str, tmp_path: Path) -> No
 def test_all_claims_are_tested_here(tmp_path: Path) -> None:
     """A claim without made-up runs would be one without a test; without a benchmark each says why it cannot be tested."""
     view = view_of_runs(tmp_path, [answer("unknown_question")])
-    assert {claim.name for claim in view.claims} == set(CASES)
+    assert {claim.name for claim in view.claims} == {*CASES, *FACTS, *BEYOND_A_RUN}
     assert {claim.answer for claim in view.claims} == {Answer.UNTESTED}
-    assert all("this run did not ask: pytest benchmarks/test_" in claim.why for claim in view.claims)
+    for claim in view.claims:
+        asked = "this run did not ask: pytest benchmarks/test_" in claim.why
+        assert asked != (claim.name in BEYOND_A_RUN), claim.name
+        assert len(claim.why.split()) > 5
+        assert claim.rule
 
 
 def test_a_question_that_was_skipped_gives_its_reason(tmp_path: Path) -> None:
@@ -183,6 +304,95 @@ def test_precisions_are_no_evidence(tmp_path: Path) -> None:
     assert (claim.answer, claim.why) == (Answer.UNTESTED, "this run measured no placement both local and remote")
 
 
+def test_an_allocator_that_wastes_time_turns_its_claim(tmp_path: Path) -> None:
+    """As long as it should take, no effect; every benchmark of it a third slower, an effect; the faults stand beside it."""
+    faults = {"none default": 12_800.4, "allocator tcmalloc": 2.0}
+    records = tuned({"allocator tcmalloc": 0.1}, length=128, faults=faults)
+    honest = claim_of(tmp_path / "a", "allocator_at_short", records)
+    assert honest.answer is Answer.HOLDS
+    wasteful = records[1]
+    assert wasteful["params"]["setting"] == "tcmalloc"
+    rescale(wasteful, 4 / 3)
+    claim = claim_of(tmp_path / "b", "allocator_at_short", records)
+    assert claim.answer is Answer.FAILS
+    assert claim.why == "with glibc's malloc it takes 0.750 times as long: 1 comparison, 1 against it"
+    (only,) = claim.cases
+    assert only.what == (
+        "pytorch, batch 1, 128 tokens, 2 threads: glibc's against tcmalloc (page faults a pass: 12,800 against 2)"
+    )
+
+
+def test_few_launches_are_no_evidence_of_their_spread(tmp_path: Path) -> None:
+    """Two launches of each side that agree do not prove that an allocator has no effect; three do."""
+    for count, expected in ((2, Answer.OPEN), (3, Answer.HOLDS)):
+        records = [several_launches(one, count) for one in short(1.0)]
+        for one in records:
+            for launch in one["extra_info"]["launches"]:
+                launch["median_s"] = 0.1
+        assert claim_of(tmp_path / str(count), "allocator_at_short", records).answer is expected
+
+
+def test_which_cores_are_few(tmp_path: Path) -> None:
+    """Five threads are no longer few: a claim about few cores has no case, its neighbour has."""
+    records = tuned({"openmp llvm": 0.1}, threads=5)
+    few = claim_of(tmp_path / "a", "openmp_on_few_cores", records)
+    assert few.why == "this run measured no LLVM runtime beside GNU's on 4 threads or fewer"
+    assert claim_of(tmp_path / "b", "openmp_on_many_cores", records).cases
+
+
+def test_a_machine_of_few_cores_answers_out_of_the_box(tmp_path: Path) -> None:
+    """There all cores are few; on a machine of many they are not."""
+    records = [*out_of_the_box((1, 32, 0.2), backend="torchscript"), *out_of_the_box((1, 32, 0.1), backend="tensorflow_xla")]
+    for cores, expected in ((2, Answer.HOLDS), (48, Answer.UNTESTED)):
+        machine = {"machine_id": f"a-1-1-{cores}c-00000000", "hard": {"physical_cores": cores}, "soft": {}}
+        claim = claim_of(tmp_path / str(cores), "tensorflow_on_few_cores", records, machine_info=machine)
+        assert claim.answer is expected
+
+
+def test_onednn_counts_the_same_whichever_it_comes_with(tmp_path: Path) -> None:
+    """Off by default, and turned on: the one that has it is compared with the one that has not."""
+    records = tuned({"tf_onednn on": 0.05}, backend="tensorflow")
+    claim = claim_of(tmp_path, "onednn_in_tensorflow", records)
+    assert (claim.answer, claim.cases[0].value_text) == (Answer.HOLDS, "2.00")
+
+
+@pytest.mark.parametrize(("pytorch", "onnxruntime", "expected"), [
+    (["/usr/lib/libgomp.so.1"], [], Answer.HOLDS),
+    ([], ["/usr/lib/libgomp.so.1"], Answer.FAILS),
+    (["/usr/lib/libgomp.so.1"], ["/x/libomp.so"], Answer.IN_PART),
+])  # fmt: skip
+def test_who_has_an_openmp_runtime_mapped(
+    tmp_path: Path, pytorch: list[str], onnxruntime: list[str], expected: Answer
+) -> None:
+    """A fact of the kernel's, without an interval; benchmarks in which a knob was turned say nothing of it."""
+    records = []
+    for backend, libraries in (("pytorch", pytorch), ("onnxruntime", onnxruntime)):
+        plain, other = tuned({"openmp llvm": 0.1}, backend=backend)
+        plain["extra_info"]["per_instance"][0]["tuning"] = {"openmp_libraries": libraries}
+        other["extra_info"]["per_instance"][0]["tuning"] = {"openmp_libraries": ["/usr/lib/libomp.so.5"]}
+        records += [plain, other]
+    claim = claim_of(tmp_path, "openmp_users", records)
+    assert claim.answer is expected
+    assert claim.why.startswith(f"runtimes mapped: pytorch: {'libgomp.so.1' if pytorch else 'none'}; onnxruntime: ")
+    assert {(case.interval_text, case.value_text) for case in claim.cases} <= {
+        ("", "libgomp.so.1"),
+        ("", "none"),
+        ("", "libomp.so"),
+    }
+
+
+def test_noise_between_launches_decides_as_seldom_as_it_says() -> None:
+    """Sides of 3 and 5 launches without any difference: the interval of one comparison misses it in 5 % of 2,000."""
+    chance = np.random.default_rng(3)
+    missed = 0
+    for one, other in zip(
+        chance.normal(scale=0.05, size=(2_000, 3)), chance.normal(scale=0.05, size=(2_000, 5)), strict=True
+    ):
+        found = welch([(list(one), -1.0), (list(other), 1.0)])
+        missed += abs(found.estimate) > found.reach(0.025)
+    assert 0.03 < missed / 2_000 < 0.06
+
+
 def case(estimate: float, half_width: float, says: bool | None = None) -> Case:
     """One comparison."""
     return Case(what="", estimate=estimate, half_width=half_width, says=says)
@@ -206,6 +416,14 @@ def test_a_case_lies_within_or_outside_as_a_whole(estimate: float, half_width: f
     said = within(case(estimate, half_width), low, high)
     assert (said is True) == (low <= bottom and top <= high)
     assert (said is False) == (top < low or high < bottom)
+
+
+@given(quarters, widths)
+def test_a_gain_is_denied_only_where_it_would_be_seen(estimate: float, half_width: float) -> None:
+    """Yes above 0, no below the margin, and otherwise nothing: an interval that holds both 0 and the margin says nothing."""
+    scaled = case(estimate / 20, half_width / 20)
+    low, high = scaled.estimate - scaled.half_width, scaled.estimate + scaled.half_width
+    assert gains(scaled) is (True if low > 0 else False if high < MARGIN else None)
 
 
 @given(st.integers(1, 500))

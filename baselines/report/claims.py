@@ -1,10 +1,10 @@
 """How a claim about measurements is decided: cases with intervals, and never an answer from noise.
 
 A case is one comparison, such as 512 tokens against 128 of one backend. Its value is the logarithm of a ratio of medians
-over launches, or an exponent, which is such a logarithm divided by that of the growth. Its interval is that of two
-independent runs' spreads (deploying/promise.py: from accepted runs, else assumed), widened for the number of cases of the
-claim (Bonferroni), so that in about 95 % of runs noise decides no case of a claim wrongly. A case whose interval lies on
-both sides of its threshold says nothing, nor does one that other processes disturbed. study.py has the claims themselves.
+over launches, or an exponent, which is such a logarithm divided by that of the growth. compared.py makes its interval,
+widened for the number of cases of the claim (Bonferroni), so that in about 95 % of runs noise decides no case of a claim
+wrongly. A case whose interval lies on both sides of its threshold says nothing, nor does one that other processes
+disturbed. A fact that the kernel told is a case without an interval. study.py and study_part_two.py have the claims.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import NormalDist
+from typing import Final
 
-from baselines.comparing.disturbance import disturbed_because
-from baselines.deploying.promise import LEVEL
 from baselines.judging.wording import counted, three_digits
-from baselines.report.points import Point
+
+MARGIN: Final = math.log(1.05)
+"""Of the logarithm of a ratio: what lies within it either way is no effect."""
 
 
 class Answer(StrEnum):
@@ -52,15 +52,21 @@ class Case:
     exponent: bool = False
     disturbed: bool = False
     """Whether other processes had the CPUs of one side: then it says nothing."""
+    seen: str = ""
+    """A fact, in words, where nothing was estimated."""
 
     @property
     def value_text(self) -> str:
-        """`1.85`, or an exponent."""
+        """`1.85`, or an exponent, or a fact."""
+        if self.seen:
+            return self.seen
         return f"{self.estimate:.2f}" if self.exponent else three_digits(math.exp(self.estimate))
 
     @property
     def interval_text(self) -> str:
-        """`1.62 to 2.10`."""
+        """`1.62 to 2.10`; nothing of a fact."""
+        if self.seen:
+            return ""
         ends = self.estimate - self.half_width, self.estimate + self.half_width
         if self.exponent:
             return f"{ends[0]:.2f} to {ends[1]:.2f}"
@@ -85,66 +91,13 @@ class Claim:
     rule: str
     """When a case counts for it, and when against it."""
     question: str = ""
-    """Of the suite, whose benchmarks are compared."""
+    """Of the suite, whose benchmarks are compared; empty where none can tell."""
+    part: int = 1
+    """Of the study."""
     answer: Answer = Answer.UNTESTED
     why: str = ""
     """The numbers, or what was not measured."""
     cases: tuple[Case, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Compared:
-    """A comparison before it is decided: by how much more time `after` needs than `before`."""
-
-    what: str
-    before: Point
-    after: Point
-    among: str = ""
-    """As of its case."""
-    growth: float = 1.0
-    """Of the problem between the two, where an exponent is asked for."""
-    by_throughput: bool = False
-    """Whether the ratio is that of throughputs."""
-
-
-def measured(compared: Sequence[Compared]) -> list[Case]:
-    """Estimates and intervals, not decided; these allow for as many comparisons as there are."""
-    cases = []
-    for one in compared:
-        before, after = one.before.result, one.after.result
-        if one.by_throughput:
-            estimate = math.log((after.throughput_per_s or math.nan) / (before.throughput_per_s or math.nan))
-        else:
-            estimate = math.log(after.median_s / before.median_s)
-        half_width = wider(len(compared)) * uncertainty(one.before, one.after)
-        exponent = one.growth != 1.0
-        scale = math.log(one.growth) if exponent else 1.0
-        cases.append(
-            Case(
-                what=one.what,
-                estimate=estimate / scale,
-                half_width=half_width / scale,
-                says=None,
-                among=one.among,
-                exponent=exponent,
-                disturbed=any(disturbed_because(side) for side in (before, after)),
-            )
-        )
-    return [case for case in cases if math.isfinite(case.estimate)]
-
-
-def uncertainty(one: Point, other: Point) -> float:
-    """Half the interval of the log ratio of two benchmarks, at LEVEL.
-
-    A reach is that of the difference of two runs of one benchmark, so it counts its variance twice.
-    """
-    return math.hypot(math.log(one.reach.factor), math.log(other.reach.factor)) / math.sqrt(2)
-
-
-def wider(cases: int) -> float:
-    """By how much an interval grows when it is one of several that shall all hold: normal quantiles (Bonferroni)."""
-    quantile = NormalDist().inv_cdf
-    return quantile(1 - (1 - LEVEL) / (2 * max(1, cases))) / quantile((1 + LEVEL) / 2)
 
 
 def above(case: Case, threshold: float = 0.0) -> bool | None:
@@ -166,6 +119,16 @@ def within(case: Case, low: float, high: float) -> bool | None:
     return False if top < low or bottom > high else None
 
 
+def no_effect(case: Case) -> bool | None:
+    """Whether a ratio lies within MARGIN of 1, outside it, or neither: a test of equivalence."""
+    return within(case, -MARGIN, MARGIN)
+
+
+def gains(case: Case) -> bool | None:
+    """Whether the second takes longer; no where it takes less than MARGIN longer, however sure that is."""
+    return True if above(case) else False if above(case, MARGIN) is False else None
+
+
 def answer_of(cases: Iterable[Case]) -> Answer:
     """What the cases say together."""
     said = [case.says for case in cases]
@@ -177,9 +140,14 @@ def answer_of(cases: Iterable[Case]) -> Answer:
 
 
 def numbers(cases: Sequence[Case], sentence: str) -> str:
-    """From where to where the values of some cases go, put in the `{}` of a sentence, and how many cases say what."""
+    """From where to where the values of some cases go, put in the `{}` of a sentence, and how many cases say what.
+
+    Of facts it is each of them, by what it is of.
+    """
     ordered = sorted(cases, key=lambda case: case.estimate)
     ends = [ordered[0].value_text, ordered[-1].value_text] if len(cases) > 1 else [ordered[0].value_text]
+    if any(case.seen for case in cases):
+        ends = ["; ".join(f"{case.what}: {case.seen}" for case in cases)]
     said = [case.says for case in cases]
     counts = [(said.count(True), "for it"), (said.count(False), "against it"), (said.count(None), "cannot tell")]
     told = ", ".join(f"{count} {words}" for count, words in counts if count)

@@ -37,6 +37,10 @@ class Worker:
     """What the framework says of its pool; None where it says nothing, as ONNX Runtime of one that it sized itself."""
     pinned: int | None
     """Threads that the framework narrowed to one CPU."""
+    page_faults: float | None
+    """Minor ones, for each forward pass; None where the file does not say."""
+    openmp: tuple[str, ...] | None
+    """Names of the OpenMP runtimes that are mapped; None where knobs were not looked at."""
 
     @property
     def busy_cpus(self) -> float | None:
@@ -93,6 +97,12 @@ class Point:
     def size_text(self) -> str:
         """`8 x 128`: batch size and sequence length."""
         return f"{self.batch_size} x {self.sequence_length}"
+
+    @property
+    def page_faults(self) -> float | None:
+        """Minor ones, for each forward pass, of all its instances; None where the file does not say."""
+        counts = [worker.page_faults for worker in self.workers]
+        return sum(one for one in counts if one is not None) if counts and None not in counts else None
 
     @property
     def told_busy(self) -> bool:
@@ -164,6 +174,7 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
 
 
 def _worker(words: Mapping[str, Any]) -> Worker:
+    libraries = mapping(words.get("tuning")).get("openmp_libraries")
     masks = [one for one in _list(words.get("thread_masks")) if isinstance(one, list) and len(one) == 2]
     return Worker(
         cpus=_cpus(words.get("cpus")),
@@ -173,6 +184,8 @@ def _worker(words: Mapping[str, Any]) -> Worker:
         wall_s=number(words.get("wall_s")),
         pool_threads=_told(mapping(words.get("pool")).get("intra_op")) or None,
         pinned=_told(words.get("pinned_by_framework")),
+        page_faults=number(words.get("page_faults")),
+        openmp=None if libraries is None else tuple(_text(one).rpartition("/")[2] for one in _list(libraries)),
     )
 
 

@@ -1,35 +1,23 @@
-"""The claims of the study: what it saw, and the rule by which a run is asked. study_cases.py compares, claims.py decides."""
+"""The claims of the study's first part: what it saw, and the rule by which a run is asked; study_part_two.py has the rest.
+
+study_cases.py says what is compared, compared.py how far apart it is, claims.py decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Final
 
 from baselines.files.run import Run
 from baselines.report import study_cases
-from baselines.report.claims import Answer, Case, Claim, Compared, above, answer_of, numbers, within
-from baselines.report.points import Point, asked
+from baselines.report.asking import Asked, answered
+from baselines.report.claims import Claim, above, within
+from baselines.report.points import Point
 from baselines.report.study_cases import LINEAR, LONG
-from baselines.report.unmeasured import why_not
+from baselines.report.study_part_two import PART_TWO
 
 MANY_CORES: Final = 16
 """The study's small problems wanted 8 to 16 of 48 cores: with fewer than this, all cores being best says nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked(Claim):
-    """A claim, and how a run is asked about it."""
-
-    compared: Callable[[Sequence[Point], Run], Iterable[Compared]]
-    says: Callable[[Case], bool | None] = above
-    """What a case says of it; of most, whether the second takes longer."""
-    found: str
-    """A sentence with `{}` where the values go."""
-    lacking: str
-    """What a run measured that measured the question and has no case."""
-    least_cores: int = 0
-    """With fewer, an answer against it says nothing."""
 
 
 CLAIMS: Final = (
@@ -145,18 +133,4 @@ CLAIMS: Final = (
 
 def claims_of(points: Sequence[Point], run: Run) -> tuple[Claim, ...]:
     """Every claim of the study with what a run says about it."""
-    return tuple(_claim(one, points, run) for one in CLAIMS)
-
-
-def _claim(one: Asked, points: Sequence[Point], run: Run) -> Claim:
-    cases = study_cases.decided(one.compared(points, run), one.says)
-    answer = answer_of(cases)
-    if cases:
-        why = numbers(cases, one.found)
-    else:
-        why = f"this run measured {one.lacking}" if asked(points, one.question) else why_not(run, one.question)
-    cores = run.machine_hard.get("physical_cores")
-    if answer is Answer.FAILS and isinstance(cores, int) and cores < one.least_cores:
-        few = f"{cores} cores are fewer than the 8 to 16 that the study's small problems wanted, and all are best"
-        answer, why = Answer.UNTESTED, f"{few}: {why}"
-    return replace(one, answer=answer, why=why, cases=cases)
+    return tuple(answered(one, points, run) for one in (*CLAIMS, *PART_TWO))

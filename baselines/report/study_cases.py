@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from baselines.files.run import Run
-from baselines.report.claims import Case, Compared, measured
+from baselines.report.claims import Case
+from baselines.report.compared import Compared, measured
 from baselines.report.points import PLAIN, Point, asked, grouped
 
 LONG: Final = 256
@@ -20,7 +21,7 @@ LINEAR: Final = (0.8, 1.2)
 
 def sequence_length(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """Per backend and batch the longest length against the next that is at most half of it."""
-    for (backend, batch), mine in _alone(points, "out_of_the_box", lambda one: (one.backend, one.batch_size)):
+    for (backend, batch), mine in alone(points, "out_of_the_box", lambda one: (one.backend, one.batch_size)):
         by_length = {one.sequence_length: one for one in mine}
         longest = max(by_length)
         shorter = [length for length in by_length if GROWTH * length <= longest]
@@ -32,7 +33,7 @@ def sequence_length(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def batch_size(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """Per backend and length the largest batch against the smallest."""
-    for (backend, length), mine in _alone(points, "out_of_the_box", lambda one: (one.backend, one.sequence_length)):
+    for (backend, length), mine in alone(points, "out_of_the_box", lambda one: (one.backend, one.sequence_length)):
         by_batch = {one.batch_size: one for one in mine}
         first, last = min(by_batch), max(by_batch)
         if last >= GROWTH * first:
@@ -42,7 +43,7 @@ def batch_size(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def physical_cores(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """N threads on n/2 cores and their siblings against n threads on n cores."""
-    for size, mine in _by_backend_and_size(points, "simultaneous_multithreading"):
+    for size, mine in by_backend_and_size(points, "simultaneous_multithreading"):
         by_place = {(one.count("threads"), one.count("cores")): one for one in mine}
         for (threads, cores), shared in by_place.items():
             own = by_place.get((threads, threads))
@@ -55,7 +56,7 @@ def physical_cores(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 def pinning(points: Sequence[Point], run: Run) -> Iterator[Compared]:
     """Out of the box against a thread on each physical core."""
     chosen = {(one.backend, one.size): one for one in asked(points, "out_of_the_box")}
-    for size, mine in _by_backend_and_size(points, "core_count_scaling"):
+    for size, mine in by_backend_and_size(points, "core_count_scaling"):
         most = max(mine, key=lambda one: one.count("threads"))
         default = chosen.get((most.backend, most.size))
         if default is not None and most.count("threads") >= _cores_of(default, run):
@@ -66,7 +67,7 @@ def pinning(points: Sequence[Point], run: Run) -> Iterator[Compared]:
 def few_threads(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """The smallest problem on all cores against every smaller number."""
     smallest = min((one.batch_size * one.sequence_length for one in asked(points, "core_count_scaling")), default=0)
-    for size, mine in _by_backend_and_size(points, "core_count_scaling"):
+    for size, mine in by_backend_and_size(points, "core_count_scaling"):
         by_threads = {one.count("threads"): one for one in mine}
         if mine[0].batch_size * mine[0].sequence_length == smallest:
             *fewer, most = sorted(by_threads)
@@ -77,7 +78,7 @@ def few_threads(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def several_instances(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """Throughput of every number of instances against one."""
-    for size, mine in _by_backend_and_size(points, "instance_scaling"):
+    for size, mine in by_backend_and_size(points, "instance_scaling"):
         by_count = {one.count("instances"): one for one in mine if one.result.throughput_per_s}
         for count, point in sorted(by_count.items()):
             if 1 in by_count and count > 1:
@@ -87,7 +88,7 @@ def several_instances(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def local_memory(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """Memory of the farthest node against their own."""
-    for size, mine in _by_backend_and_size(points, "memory_binding"):
+    for size, mine in by_backend_and_size(points, "memory_binding"):
         by_place = {one.word("memory"): one for one in mine}
         if "local" in by_place and "remote" in by_place:
             what = f"{size}: remote memory against local"
@@ -96,7 +97,7 @@ def local_memory(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def dispatching(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """The median request with one instance, and with equal ones, against pools by length."""
-    for backend, mine in _alone(points, "smart_dispatching", lambda one: one.backend):
+    for backend, mine in alone(points, "smart_dispatching", lambda one: one.backend):
         by_policy = {one.word("policy"): one for one in mine}
         for other, words in (("one", "one instance on all cores"), ("equal", "equal instances")):
             if "pools" in by_policy and other in by_policy:
@@ -106,7 +107,7 @@ def dispatching(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def ranking(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """TensorFlow against PyTorch at each problem size."""
-    for (batch, length), mine in _alone(points, "out_of_the_box", lambda one: one.size):
+    for (batch, length), mine in alone(points, "out_of_the_box", lambda one: one.size):
         by_backend = {one.backend: one for one in mine}
         if "pytorch" in by_backend and "tensorflow" in by_backend:
             what = f"batch {batch}, {length} tokens: TensorFlow against PyTorch, both eager"
@@ -123,14 +124,14 @@ def decided(compared: Iterable[Compared], says: Callable[[Case], bool | None]) -
     return tuple(cases)
 
 
-def _alone(points: Iterable[Point], question: str, key: Callable[[Point], object]) -> Iterable[tuple[Any, list[Point]]]:
+def alone(points: Iterable[Point], question: str, key: Callable[[Point], object]) -> Iterable[tuple[Any, list[Point]]]:
     """The points of a question in fp32, by a key; a precision is no part of what the study claimed."""
     return grouped((one for one in asked(points, question) if one.precision in ("", PLAIN)), key).items()
 
 
-def _by_backend_and_size(points: Iterable[Point], question: str) -> Iterable[tuple[str, list[Point]]]:
+def by_backend_and_size(points: Iterable[Point], question: str) -> Iterable[tuple[str, list[Point]]]:
     """The same by backend and problem size, in words: `pytorch, batch 1, 128 tokens`."""
-    return _alone(points, question, lambda one: f"{one.backend}, batch {one.batch_size}, {one.sequence_length} tokens")
+    return alone(points, question, lambda one: f"{one.backend}, batch {one.batch_size}, {one.sequence_length} tokens")
 
 
 def _cores_of(chosen: Point, run: Run) -> int:
