@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from fixtures.asked.matrix import QUESTIONS, Question, precisions_of
-from fixtures.asked.precisions import has_path, why_not_precision
+from baselines.comparing.instructions import INSTRUCTIONS as KNOWN_TO_REPORTS
+from fixtures.asked.matrix import QUESTIONS, Layout, Question, expand, precisions_of
+from fixtures.asked.precisions import INSTRUCTIONS, has_path, why_emulated, why_not_precision
 from fixtures.asked.presets import PRESETS
+from fixtures.asked.problem_size import grid
+from fixtures.asked.settings import may_ask_precision
 from fixtures.backends.interface import PRECISIONS
 from fixtures.backends.registry import BACKENDS, backend_class
+from fixtures.machine.fingerprint import DISPATCHED_ISA, isa_flags
+from tests.builders import benchmark, view_of_runs
 from tests.suite import SHORT, Suite
 from tests.test_matrix import axes
 
@@ -32,6 +39,65 @@ def test_instructions_that_a_cpu_lacks_are_named() -> None:
     assert reason == "bf16 needs one of the instruction sets avx512_bf16, amx_bf16, bf16, and this CPU has none of them"
     assert why_not_precision("pytorch", "bf16", ()) is None, "nothing is said where the kernel does not tell"
     assert why_not_precision("onnxruntime", "int8", {"avx2"}) is None
+
+
+def reasons_of(question: str, precision: str, **changes: object) -> dict[str, str | None]:
+    """Id to reason of PyTorch's benchmarks on a CPU with AVX2 alone."""
+    chosen = axes("default", backends=("pytorch",), precisions=(precision,), **changes)
+    layout, emulated = Layout(values={"threads": 2}), lambda one: why_emulated(one, {"avx2"})
+    return {one.id: one.skip for one in expand(QUESTIONS[question], chosen, [layout], lambda *_: None, emulated)}
+
+
+def test_an_emulated_format_is_measured_once() -> None:
+    """At the smallest size of all; the sizes of the question are skips that say where, other questions skips as ever."""
+    why = "bf16 needs one of the instruction sets avx512_bf16, amx_bf16, bf16, and this CPU has none of them"
+    assert reasons_of("precision", "bf16") == {
+        "pytorch-bf16-threads2-batch1-seq32": None,
+        "pytorch-bf16-threads2-batch1-seq128": f"{why}: what that costs is measured once, at batch 1, sequence 32",
+    }
+    assert set(reasons_of("core_count_scaling", "bf16").values()) == {why}
+    assert reasons_of("precision", "int8") == {"pytorch-int8-threads2-batch1-seq128": None}
+    named = {"problem_sizes": grid([4], [64]), "fewest_problem_sizes": grid([4], [64])}
+    assert reasons_of("precision", "bf16", **named) == {"pytorch-bf16-threads2-batch4-seq64": None}
+
+
+def test_where_precision_is_asked() -> None:
+    """A precision that is emulated is refused only where no argument can hold the question."""
+    assert may_ask_precision("benchmarks/")
+    assert may_ask_precision("benchmarks/test_precision.py::test_precision[x]")
+    assert not may_ask_precision("benchmarks/test_core_count_scaling.py")
+
+
+def test_reports_know_the_same_instructions() -> None:
+    """baselines/ imports nothing of fixtures/, and says the same of a run."""
+    assert {name: set(flags) for name, flags in INSTRUCTIONS.items()} == KNOWN_TO_REPORTS
+    assert {flag for flags in INSTRUCTIONS.values() for flag in flags} <= DISPATCHED_ISA
+
+
+@pytest.mark.parametrize(
+    ("isa", "said"), [(["avx2"], ["bf16 was measured on a CPU without"]), (["amx_bf16"], []), ([], []), (None, [])]
+)
+def test_avoid_is_a_number(tmp_path: Path, isa: list[str] | None, said: list[str]) -> None:
+    """A report says how many times as long a format took without instructions for it."""
+    fp32 = benchmark("pytorch-fp32-threads2-batch1-seq32", 0.01, configuration={"threads": 2})
+    bf16 = benchmark("pytorch-bf16-threads2-batch1-seq32", 0.25, configuration={"precision": "bf16", "threads": 2})
+    machine = {"machine_id": "a-1-1-2c-00000000", "hard": {"isa": isa}, "soft": {}}
+    notices = view_of_runs(tmp_path, [fp32, bf16], machine_info=machine).notices
+    found = [one for one in notices if "without instructions" in one]
+    assert [one[: len(start)] for one, start in zip(found, said, strict=True)] == said
+    assert all("pytorch took 250 ms at batch 1, sequence 32, 25.0 times as long as in fp32" in one for one in found)
+
+
+@pytest.mark.slow  # a session of PyTorch
+@pytest.mark.skipif(why_emulated("fp16", isa_flags()) is None, reason="this CPU has instructions for fp16")
+def test_an_emulated_format_has_a_latency_and_no_limit(suite: Suite) -> None:
+    """The answer is checked as ever; it is put beside no limit of the CPUs."""
+    suite.limit = True
+    ended = suite(PRECISION, *SHORT, "--backends=pytorch", "--precisions=fp16")
+    assert ended.code == 0, ended.text
+    (measured,) = ended.benchmarks.values()
+    assert measured["extra_info"]["limit"]["reason"].startswith("not measured: fp16 needs one of the instruction sets")
+    assert measured["extra_info"]["parity"]["cosine"] > 0.999
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.commands import take_run, take_store
-from baselines.comparing.instructions import int8_without_vnni
+from baselines.comparing.instructions import emulated_formats, int8_without_vnni
 from baselines.deploying.best_configurations import Candidate, Recommendation, recommendations
 from baselines.deploying.command_line import command_lines, in_code
 from baselines.deploying.dispatch_plan import plan_of, write_plan
@@ -95,6 +95,8 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
         yield f"if runs lie {sd:.1%} apart, which is assumed until {enough} accepted runs say it."
     if slow_int8 := int8_without_vnni(run):
         yield f"Note: {slow_int8}."
+    for slow in emulated_formats(run):
+        yield f"Note: {slow}."
 
 
 def section(one: Recommendation, price: float | None, cores: int | None, cards: Cards) -> Iterable[str]:

@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from baselines.files.result import Result
 from baselines.files.run import Run
+from baselines.judging.wording import duration_text, three_digits
 
 VNNI: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
 """Those by which x86 adds products of 8-bit numbers in 32 bits, as spelled in /proc/cpuinfo."""
+
+INSTRUCTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "bf16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
+    "fp16": frozenset({"avx512_fp16", "asimdhp"}),
+}
+"""Those by which CPUs compute in a format, of which one is enough (fixtures/asked/precisions.py)."""
+
+
+def emulated_formats(run: Run) -> Iterator[str]:
+    """What each number format cost that was measured on a CPU without instructions for it."""
+    isa = run.machine_hard.get("isa")
+    if not isinstance(isa, list) or not isa:
+        return
+    for result in run.results:
+        precision = str(result.configuration.get("precision"))
+        if precision in INSTRUCTIONS and INSTRUCTIONS[precision].isdisjoint(map(str, isa)):
+            beside = [one.median_s for one in run.results if _is_fp32_of(result, one)]
+            took = duration_text(result.median_s)
+            against = f", {three_digits(result.median_s / min(beside))} times as long as in fp32" if beside else ""
+            yield (
+                f"{precision} was measured on a CPU without instructions for it: {result.configuration.get('backend')} took "
+                f"{took} at batch {result.problem_size.get('batch_size')}, sequence "
+                f"{result.problem_size.get('sequence_length')}{against}"
+            )
+
+
+def _is_fp32_of(result: Result, other: Result) -> bool:
+    """Whether a benchmark is the same backend in fp32 at the same problem size, alone and with no limit or stream."""
+    others = {"dispatch_policy", "cpu_quota", "cpuset"}
+    return (
+        other.configuration.get("backend") == result.configuration.get("backend")
+        and other.configuration.get("precision") == "fp32"
+        and other.problem_size == result.problem_size
+        and other.instances == 1
+        and others.isdisjoint(other.configuration)
+    )
 
 
 def int8_without_vnni(run: Run) -> str | None:

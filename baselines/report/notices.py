@@ -10,7 +10,7 @@ from typing import Final
 from baselines.comparing.comparison import JUDGED, Comparison
 from baselines.comparing.differences import memory_moved
 from baselines.comparing.disturbance import disturbed_because
-from baselines.comparing.instructions import int8_without_vnni
+from baselines.comparing.instructions import emulated_formats, int8_without_vnni
 from baselines.files.machine_id import MEMORY
 from baselines.files.past import moments_of
 from baselines.files.reading_values import mapping
@@ -73,6 +73,7 @@ def notices_of(comparison: Comparison, counts: Counter[Verdict]) -> Iterable[str
         yield f"measured with {' '.join(sorted(passed))}, let through from the shell (--pass-env)"
     if slow_int8 := int8_without_vnni(run):
         yield slow_int8
+    yield from emulated_formats(run)
     if strayed := [one for one in run.results if one.strayed_threads]:
         yield (
             f"{len(strayed)} benchmarks out of the box have threads that may run outside the CPUs of this run "
