@@ -8,34 +8,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.commands import take_run, take_store
+from baselines.commands import take_store
 from baselines.comparing.instructions import emulated_formats, int8_without_vnni
+from baselines.deploying import machines_beside
 from baselines.deploying.best_configurations import Candidate, Recommendation, recommendations
 from baselines.deploying.command_line import command_lines, in_code
+from baselines.deploying.cost import cost_per_million, price_of, prices
 from baselines.deploying.dispatch_plan import plan_of, write_plan
-from baselines.deploying.promise import LEVEL, Promise, reaches
+from baselines.deploying.promise import LEVEL, reaches
 from baselines.deploying.words import configuration_text, promise_text, samples_text
 from baselines.files.past import pasts
 from baselines.files.reading_runs import read_with_content
+from baselines.files.result import Result
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import accepted_runs
 from baselines.judging.policy import Policy
 from baselines.judging.wording import duration_text, one_line, shown, three_digits
 
-HELP = "the best configuration of every problem size of a run, what it promises and how to run it"
+HELP = "the best configuration of every problem size of a run, what it promises and how to run it; or of several machines"
 _NAMED: Final = 3  # others that a line names
 _LINES: Final = 8  # command lines that are spelt out
 
 Cards = Mapping[str, Mapping[str, Any]]
 """What a run says of its backends, by name."""
+Results = Sequence[tuple[Result, Mapping[str, Any]]]
+"""Of a run, each with its record in the file."""
 
 
 def declare(command: argparse.ArgumentParser) -> None:
     """What it takes."""
-    take_run(command)
     command.add_argument(
-        "--price", type=positive_price, metavar="PER_HOUR", help="of the whole machine: prints the cost of a million samples"
+        "run",
+        nargs="*",
+        type=Path,
+        help="file or folder (default: the newest under runs/); several: their machines beside each other",
+    )
+    command.add_argument(
+        "--price",
+        type=prices,
+        default={},
+        metavar="PER_HOUR",
+        help="of the whole machine: prints the cost of a million samples; of several runs A=4.85,B=0.81, in their order",
     )
     command.add_argument(
         "--plan", type=Path, metavar="FILE", help="write a plan for smart dispatching, for pytest --dispatch-plan FILE"
@@ -43,38 +57,21 @@ def declare(command: argparse.ArgumentParser) -> None:
     take_store(command)
 
 
-def positive_price(text: str) -> float:
-    """A number above 0."""
-    try:
-        price = float(text)
-    except ValueError:
-        price = 0.0
-    if not 0 < price < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a price per hour above 0, such as 4.848")
-    return price
-
-
 def run(arguments: argparse.Namespace) -> str:
-    """The best configuration of every problem size of a run; the store's accepted runs say how far runs lie apart.
+    """The best configuration of every problem size of a run, or of several; accepted runs say how far runs lie apart.
 
     Raises:
-        RunFileError: it cannot be read, this suite did not write it, or it holds nothing to recommend from.
+        RunFileError: one cannot be read, this suite did not write it, it holds nothing to recommend from, or several are
+            not to be compared.
     """
-    read, content = read_with_content(run_path(arguments.run))
-    if not read.ours:
-        raise RunFileError(f"{read.path}: not a run of this suite: it does not say what was configured")
-    if not read.results:
-        raise RunFileError(f"{read.path}: it holds no benchmark: there is nothing to recommend from")
-    results = list(zip(read.results, content["benchmarks"], strict=True))
-    physical = read.machine_hard.get("physical_cores")
-    cores = physical if isinstance(physical, int) and physical > 0 else None
-    past = pasts(accepted_runs(read.machine_id, read.model, arguments.store)) if read.machine_id and read.model else {}
-    found = recommendations(results, reaches(read.by_key, past), cores)
-    if not found:
-        raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
+    if len(arguments.run) > 1:
+        return "\n".join(map(one_line, beside(arguments)))
+    (path,) = arguments.run or [None]
+    read, results, found, cores = best_of(path, arguments.store)
+    price = price_of(read, arguments.price)
     lines = list(head(read, found))
     for one in found:
-        lines += ["", *section(one, arguments.price, cores, read.backends)]
+        lines += ["", *section(one, price, cores, read.backends)]
     if arguments.plan is not None:
         write_plan(made := plan_of(results, read.name), arguments.plan)
         served = [one for one in read.results if one.configuration.get("backend") == made["made_from"]["backend"]]
@@ -82,10 +79,55 @@ def run(arguments: argparse.Namespace) -> str:
     return "\n".join(map(one_line, lines))
 
 
+def beside(arguments: argparse.Namespace) -> Iterable[str]:
+    """Several machines beside each other.
+
+    Raises:
+        RunFileError: as `run`.
+    """
+    if arguments.plan is not None:
+        raise RunFileError(f"--plan {arguments.plan}: a plan is made of one run, and {len(arguments.run)} were named")
+    read = [best_of(path, arguments.store) for path in arguments.run]
+    machines = machines_beside.machines_of([(one, found) for one, _, found, _ in read], arguments.price)
+    yield from machines_beside.head(machines)
+    yield from intervals([one for _, _, found, _ in read for one in found])
+    yield from machines_beside.lines_of(machines)
+
+
+def best_of(path: Path | None, store: Path) -> tuple[Run, Results, list[Recommendation], int | None]:
+    """A run, its results with their records, what to run for each problem size, and the machine's physical cores.
+
+    Raises:
+        RunFileError: as `run`.
+    """
+    read, content = read_with_content(run_path(path))
+    if not read.ours:
+        raise RunFileError(f"{read.path}: not a run of this suite: it does not say what was configured")
+    if not read.results:
+        raise RunFileError(f"{read.path}: it holds no benchmark: there is nothing to recommend from")
+    results = list(zip(read.results, content["benchmarks"], strict=True))
+    physical = read.machine_hard.get("physical_cores")
+    cores = physical if isinstance(physical, int) and physical > 0 else None
+    past = pasts(accepted_runs(read.machine_id, read.model, store)) if read.machine_id and read.model else {}
+    found = recommendations(results, reaches(read.by_key, past), cores)
+    if not found:
+        raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
+    return read, results, found, cores
+
+
 def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     """Which run it is, and what its intervals are."""
     when = run.datetime.strftime("%Y-%m-%d %H:%M UTC") if run.datetime else "at an unknown time"
     yield f"{run.model} on {run.machine_id}, measured {when} in {shown(run.path)}"
+    yield from intervals(found)
+    if slow_int8 := int8_without_vnni(run):
+        yield f"Note: {slow_int8}."
+    for slow in emulated_formats(run):
+        yield f"Note: {slow}."
+
+
+def intervals(found: Sequence[Recommendation]) -> Iterable[str]:
+    """What the numbers in brackets are."""
     seen = [candidate.accepted_runs for one in found for candidate in (one.fastest, one.most) if candidate]
     yield f"In brackets: where {LEVEL:.0%} of new runs lie,"
     if min(seen):
@@ -93,10 +135,6 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     else:
         sd, enough = Policy().prior_run_sd, Policy().enough_runs
         yield f"if runs lie {sd:.1%} apart, which is assumed until {enough} accepted runs say it."
-    if slow_int8 := int8_without_vnni(run):
-        yield f"Note: {slow_int8}."
-    for slow in emulated_formats(run):
-        yield f"Note: {slow}."
 
 
 def section(one: Recommendation, price: float | None, cores: int | None, cards: Cards) -> Iterable[str]:
@@ -166,12 +204,6 @@ def costs(one: Recommendation, price: float, cores: int | None) -> Iterable[str]
         if usual:
             ratio = three_digits(usual.value / part.value)
             yield f"              PyTorch out of the box on all of them: {ratio} times as much"
-
-
-def cost_per_million(price: float, throughput: Promise) -> Promise:
-    """What a million samples cost, with the throughput's interval: the other way round."""
-    cost, low, high = (1e6 * price / 3600 / one for one in (throughput.value, throughput.high, throughput.low))
-    return Promise(value=cost, low=low, high=high)
 
 
 def plan_lines(plan: Mapping[str, Any], path: Path, options: Sequence[str]) -> Iterable[str]:
