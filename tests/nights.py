@@ -11,6 +11,7 @@ from fixtures.asked.matrix import QUESTIONS, Axes
 from fixtures.asked.plan import Candidate
 from fixtures.asked.precisions import has_path
 from fixtures.asked.presets import PRESETS
+from fixtures.asked.tuning_layouts import tuning_layouts
 from fixtures.machine.memory import NodeMemory
 from fixtures.machine.topology import Topology
 from fixtures.run.items import SIZE_PARAMETERS
@@ -32,6 +33,8 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
         layouts = layouts_of(question.name, axes, topology, memory)
         if question.name == "cpu_limits":  # whether a control group can be made is this machine's, not that one's
             layouts = limit_layouts(axes.threads, topology, why_none=lambda **_: None)
+        if question.name == "runtime_tuning":  # and so is which libraries are installed
+            layouts = tuning_layouts(axes, topology, why=lambda *_: None)
         for one in matrix.expand(question, axes, layouts, lambda *_: None):
             values = one.parameters
             instances = int(values.get("instances") or 1)

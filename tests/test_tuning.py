@@ -32,8 +32,7 @@ from fixtures.asked.tuning_layouts import (
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
 from fixtures.tuning.effect import Seen, TuningError, check, file_at
-from fixtures.tuning.knobs import DEFAULT, KNOBS, NONE, RAISED, card_settings, launcher_of, libraries_of, variables_of
-from fixtures.tuning.knobs import turned as one_knob
+from fixtures.tuning.knobs import DEFAULT, KNOBS, RAISED, card_settings, launcher_of, libraries_of, variables_of
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
 from fixtures.worker.runtime_view import behind_jump, idle_shares, is_mapped, symbol_addresses, vm_flags_at
 from tests.suite import REPOSITORY
@@ -214,6 +213,7 @@ class TestProof:
             ("tf_onednn", "off", {"framework": {}}, "TensorFlow says nothing of oneDNN's operators"),
             ("tf_onednn", "off", {"onednn_kernels": ("softmax,jit:avx2",)}, "oneDNN made softmax,jit:avx2"),
             ("tf_onednn", "on", {"onednn_kernels": ()}, "oneDNN made no kernel"),
+            ("kmp_blocktime", "0", {"resolved": {}}, "GOMP_parallel comes from nowhere"),
             ("kmp_blocktime", "0", {"blocktime_ms": None}, r"kmp_get_blocktime\(\) .*: no runtime answers"),
             ("kmp_blocktime", "0", {"blocktime_ms": 1}, r"kmp_get_blocktime\(\) .*: 1 ms"),
             ("kmp_blocktime", "0", {"idle": {"least": 0.15, "median": 0.2}}, "ready to run for 15% .*at most 10%"),
@@ -238,11 +238,13 @@ def test_tunables_of_glibc_share_a_variable() -> None:
     assert variables_of(both.knobs) == {"GLIBC_TUNABLES": ":".join(expected)} == tuning_variables(both.as_json())
 
 
-def test_a_knob_comes_with_what_it_needs() -> None:
-    """KMP_BLOCKTIME is read by LLVM's runtime alone; every other knob is turned by itself, and none by nothing."""
-    assert one_knob("kmp_blocktime", "0") == {"openmp": "llvm", "kmp_blocktime": "0"}
-    assert one_knob("allocator", "jemalloc") == {"allocator": "jemalloc"}
-    assert one_knob(NONE, DEFAULT) == {}
+def test_a_blocktime_comes_with_the_runtime_that_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM's is preloaded, once, whether it was asked for too or not, here and in the line that is recommended."""
+    monkeypatch.setattr("fixtures.tuning.knobs.found", lambda soname: None)
+    expected = {"LD_PRELOAD": "libjemalloc.so.2:libomp.so.5", "KMP_BLOCKTIME": "0"}
+    alone = replace(PLAIN, kmp_blocktime="0", allocator="jemalloc")
+    for one in (alone, replace(alone, openmp="llvm")):
+        assert variables_of(one.knobs) == expected == tuning_variables(one.as_json())
 
 
 def test_only_one_knob_goes_each_way(monkeypatch: pytest.MonkeyPatch) -> None:

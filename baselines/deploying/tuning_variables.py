@@ -15,6 +15,8 @@ _PRELOADED: Final = {
     ("allocator", "tcmalloc"): "libtcmalloc_minimal.so.4",
     ("allocator", "jemalloc"): "libjemalloc.so.2",
     ("openmp", "llvm"): "libomp.so.5",
+    ("kmp_blocktime", "0"): "libomp.so.5",
+    ("kmp_blocktime", "1"): "libomp.so.5",
 }
 """The loader finds a library without a slash in its name on its own paths."""
 _VARIABLES: Final = {
@@ -45,7 +47,7 @@ def turned(configuration: Mapping[str, Any]) -> list[tuple[str, str]]:
 def tuning_variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     """The environment variables that turn the knobs of a configuration."""
     chosen = turned(configuration)
-    libraries = [_PRELOADED[one] for one in chosen if one in _PRELOADED]
+    libraries = dict.fromkeys(_PRELOADED[one] for one in chosen if one in _PRELOADED)
     variables = {"LD_PRELOAD": ":".join(libraries)} if libraries else {}
     for name, value in (_VARIABLES[one] for one in chosen if one in _VARIABLES):
         variables[name] = f"{variables[name]}:{value}" if name in variables else value  # GLIBC_TUNABLES takes several
