@@ -31,10 +31,10 @@ from fixtures.asked.tuning_layouts import (
 )
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
-from fixtures.tuning.effect import Seen, TuningError, check, file_at
+from fixtures.tuning.effect import IDLE_MS, Seen, TuningError, check, file_at
 from fixtures.tuning.knobs import DEFAULT, KNOBS, RAISED, card_settings, launcher_of, libraries_of, variables_of
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
-from fixtures.worker.runtime_view import behind_jump, idle_shares, is_mapped, symbol_addresses, vm_flags_at
+from fixtures.worker.runtime_view import IDLE_S, behind_jump, idle_shares, is_mapped, symbol_addresses, vm_flags_at
 from tests.suite import REPOSITORY
 from tests.test_matrix import FOUR_CORES, axes
 
@@ -407,6 +407,7 @@ def test_a_process_is_read() -> None:
 
 def test_a_process_without_other_threads_is_idle() -> None:
     """Nobody is ready when nobody is there: the shares are zero, or the kernel tells none."""
+    assert IDLE_MS == 1000 * IDLE_S, "what a blocktime is a share of"
     script = "from fixtures.worker.runtime_view import idle_shares; print(idle_shares(lambda: None))"
     printed = subprocess.check_output([sys.executable, "-c", script], cwd=REPOSITORY, text=True)
     assert printed.strip() in ("{'least': 0.0, 'median': 0.0}", "None")
