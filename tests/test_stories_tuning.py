@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.asked.tuning_layouts import why_not
 from fixtures.backends.onnxruntime import OnnxRuntime
+from fixtures.backends.tensorflow import TensorFlow
 from fixtures.machine.topology import Topology
 from tests.suite import SHORT, Ended, Suite
 
@@ -51,6 +52,9 @@ def test_each_knob_does_something_or_fails(suite: Suite) -> None:
         assert int(str(huge["anon_huge_bytes"])) > 0
         none = tuning_of(ended, "onnxruntime-fp32-tuning_huge_pages-off-batch1-seq32")
         assert (none["thp_enabled"], none["anon_huge_bytes"]) == (False, 0)
+    if why_not("malloc_thresholds", "raised", HERE) is None:
+        assert tuning_of(ended, "onnxruntime-fp32-tuning_malloc_thresholds-raised-batch1-seq32")["malloc_keeps"]
+        assert not tuning_of(ended, "onnxruntime-fp32-tuning_none-default-batch1-seq32")["malloc_keeps"]
 
     assert "onnxruntime-fp32-threads" in ended.text
     assert (
@@ -94,3 +98,34 @@ def test_preloaded_libraries_take_over(suite: Suite) -> None:
     assert "libomp" in str(openmp["openmp"])
     assert "jemalloc" not in str(openmp["malloc"])
     assert "libjemalloc" in str(tuning_of(ended, "onnxruntime-fp32-tuning_allocator-jemalloc-batch1-seq32")["malloc"])
+
+
+@pytest.mark.slow  # three launches of TensorFlow or more
+@pytest.mark.skipif(TensorFlow.unavailable() is not None, reason=str(TensorFlow.unavailable()))
+def test_onednn_is_off_where_it_was_turned_off(suite: Suite) -> None:
+    """By TensorFlow's own word and by the kernels that oneDNN makes; what this CPU has anyway is a skip."""
+    ended = suite(*ALL_KNOBS, "--backends=tensorflow_graph", "-k", "tf_onednn or onednn_isa or none-default")
+    assert ended.code == 0, ended.text
+    seen = {one["params"]["knob"]: tuning_of(ended, name) for name, one in ended.benchmarks.items()}
+    by_default = "off" if why_not("tf_onednn", "off", HERE) else "on"
+    other = "on" if by_default == "off" else "off"
+    assert seen["none"]["framework"] == {"tf_onednn": by_default}
+    assert seen["tf_onednn"]["framework"] == {"tf_onednn": other}
+    assert seen["tf_onednn"]["environment"] == {"TF_ENABLE_ONEDNN_OPTS": {"off": "0", "on": "1"}[other]}
+    assert bool(seen["tf_onednn"]["onednn_kernels"]) == (other == "on")
+    if "onednn_isa" in seen:  # asked in the same way, so that silence is an answer and not a lost voice
+        assert seen["onednn_isa"]["onednn_kernels"]
+
+
+@pytest.mark.slow  # whether a thread sleeps is seen only where there is a CPU for it
+@shows_waiting
+@pytest.mark.skipif(why_not("openmp", "llvm", HERE) is not None, reason=str(why_not("openmp", "llvm", HERE)))
+def test_a_blocktime_is_what_llvms_runtime_says(suite: Suite) -> None:
+    """Each setting with the runtime that reads it, and 200 ms where none was set."""
+    ended = suite(*ALL_KNOBS, "--backends=pytorch", "-k", "kmp_blocktime or openmp-llvm")
+    assert ended.code == 0, ended.text
+    said = {tuple(one["params"][word] for word in ("knob", "setting")): tuning_of(ended, name) for name, one in
+            ended.benchmarks.items()}  # fmt: skip
+    blocktimes = {knob: seen["blocktime_ms"] for knob, seen in said.items()}
+    assert blocktimes == {("openmp", "llvm"): 200, ("kmp_blocktime", "0"): 0, ("kmp_blocktime", "1"): 1}
+    assert all("libomp" in str(seen["openmp"]) for seen in said.values())
