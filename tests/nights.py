@@ -34,7 +34,7 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
         if question.name == "cpu_limits":  # whether a control group can be made is this machine's, not that one's
             layouts = limit_layouts(axes.threads, topology, why_none=lambda **_: None)
         if question.name == "runtime_tuning":  # and so is which libraries are installed
-            layouts = tuning_layouts(axes, topology, why=lambda *_: None)
+            layouts = tuning_layouts(axes, topology, why=lambda *turned: "default" if "on" in turned else None)
         for one in matrix.expand(question, axes, layouts, lambda *_: None):
             values = one.parameters
             instances = int(values.get("instances") or 1)
@@ -56,6 +56,7 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
                     cost=cost,
                     work=flop / cpus_of(values, topology),
                     of_the_study=question.study is None or one.problem_size in question.study,
+                    knob=str(values.get("knob", "")),
                 )
             )
     return found

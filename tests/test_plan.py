@@ -96,9 +96,22 @@ def test_the_order_of_worth_is_the_documented_one() -> None:
 
 def test_what_others_are_compared_with_comes_before_them() -> None:
     """Of equal arithmetic: a knob without the benchmark in which none is turned says nothing."""
-    found = [candidate("a knob"), candidate("another"), candidate("none", compared_with=True), candidate("cheaper", 0.5)]
+    found = [
+        candidate("a knob", knob="x"),
+        candidate("another", knob="y"),
+        candidate("none", knob="none"),
+        candidate("cheaper", 0.5),
+    ]
     assert [one.name for one in by_worth(found)] == ["cheaper", "none", "a knob", "another"]
     assert [one.name for one in by_worth(found[:3])] == ["none", "a knob", "another"]
+
+
+def test_knobs_come_last_among_equals_where_a_preset_rotates() -> None:
+    """A night has every number of threads before it has every knob; what waits longer comes first all the same."""
+    found = [candidate("first", 0.5), candidate("a knob", 1, knob="x"), candidate("threads", 2)]
+    found.append(candidate("measured", 1, last_measured="2026-01"))
+    assert [one.name for one in by_worth(found, rotates=True)] == ["first", "threads", "a knob", "measured"]
+    assert [one.name for one in by_worth(found)] == ["first", "a knob", "measured", "threads"]
 
 
 def test_a_preset_that_rotates_takes_the_longest_unmeasured_first() -> None:

@@ -22,6 +22,7 @@ def two(folder: Path, *, fast_s: float = 0.010, slow_s: float = 0.020, **changes
     busy = {"per_instance": [{"cpus": [0, 1], "cpu_time_s": 2.0, "wall_s": 1.0}]}
     fast = measured("onnxruntime-fp32-threads2", fast_s, threads=2, instances=[(0, 1)], extra=busy)
     slow = measured("pytorch-fp32-threads2", slow_s, threads=2, instances=[(0, 1)], extra=busy)
+    slow["extra_info"]["model"]["name"] = changes.pop("model", "bert-tiny")
     return (
         run_folder(folder / "fast", fast, machine_info=machine("fast-2c")),
         run_folder(folder / "slow", slow, machine_info=machine("slow-2c"), **changes),
@@ -83,7 +84,7 @@ def test_sizes_that_only_one_measured_are_left_out_and_named(tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("changes", "arguments", "said"),
     [
-        ({"run": {"model": "bert-base-cased"}}, (), "measured with model bert-base-cased, and "),
+        ({"model": "bert-mini"}, (), "measured with model bert-mini, and "),
         ({"run": {"inputs": "text"}}, (), "measured with inputs text, and "),
         ({}, ("--price", "4.85"), "one price for 2 runs: say whose each is, --price A=4.85,B=..."),
         ({}, ("--price", "C=1"), "--price C: there are A, B, fast-2c, slow-2c"),

@@ -340,7 +340,7 @@ class TestSkips:
 
     @pytest.mark.parametrize(
         ("flags", "off", "on"),
-        [("avx2 avx512_vnni", None, "on by default"), ("avx avx2", "off by default", None), ("asimd", "x86", "x86")],
+        [("avx avx512_vnni", None, "on by default"), ("avx avx2", "off by default", None), ("asimd", "x86", "x86")],
     )
     def test_what_tensorflow_comes_with(self, tmp_path: Path, flags: str, off: str | None, on: str | None) -> None:
         """The setting that this CPU has anyway is no benchmark of its own."""
