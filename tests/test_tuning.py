@@ -31,7 +31,7 @@ from fixtures.asked.tuning_layouts import (
 )
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.machine.topology import Topology
-from fixtures.tuning.effect import IDLE_MS, Seen, TuningError, check, file_at
+from fixtures.tuning.effect import IDLE_MS, Seen, TuningError, check, file_at, variables_in
 from fixtures.tuning.knobs import DEFAULT, KNOBS, RAISED, card_settings, launcher_of, libraries_of, variables_of
 from fixtures.tuning.libraries import ALLOCATORS, OPENMP_RUNTIMES, Library, found
 from fixtures.worker.runtime_view import IDLE_S, behind_jump, idle_shares, is_mapped, symbol_addresses, vm_flags_at
@@ -403,6 +403,16 @@ def test_a_process_is_read() -> None:
     assert here.resolved["malloc"] == here.resolved["free"]
     assert (here.onednn_isa, here.onednn_kernels) == ("Intel AVX2", ("softmax,jit:avx2",))
     assert set(here.environment) <= {"LD_PRELOAD", "OMP_WAIT_POLICY", "GLIBC_TUNABLES", "ONEDNN_MAX_CPU_ISA"}
+
+
+def test_tunables_are_read_as_they_were_given(tmp_path: Path) -> None:
+    """glibc's parser may have put a NUL byte in place of a colon; what comes before and after is nobody's."""
+    given = b"A=1\0GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1\0glibc.malloc.trim_threshold=2\0KMP_BLOCKTIME=0\0B=3\0"
+    (tmp_path / "environ").write_bytes(given)
+    assert variables_in(tmp_path / "environ") == {
+        "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1:glibc.malloc.trim_threshold=2",
+        "KMP_BLOCKTIME": "0",
+    }
 
 
 def test_a_process_without_other_threads_is_idle() -> None:
