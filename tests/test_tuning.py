@@ -406,7 +406,7 @@ def test_a_process_is_read() -> None:
 
 
 def test_tunables_are_read_as_they_were_given(tmp_path: Path) -> None:
-    """glibc's parser may have put a NUL byte in place of a colon; what comes before and after is nobody's."""
+    """Glibc's parser may have put a NUL byte in place of a colon; what comes before and after is nobody's."""
     given = b"A=1\0GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1\0glibc.malloc.trim_threshold=2\0KMP_BLOCKTIME=0\0B=3\0"
     (tmp_path / "environ").write_bytes(given)
     assert variables_in(tmp_path / "environ") == {
