@@ -126,7 +126,8 @@ PART_TWO: Final = (
         study="PyTorch: 12 times at 32 tokens and 35 times at 512, against at most 45 % by all other knobs; TensorFlow "
         "eager only 2.5 times at 32 tokens.",
         rule="The part of each knob in the spread of a search over cores and knobs at once, on tens of cores.",
-        lacking="no question measures cores and knobs at once. Beside each other: core_count_scaling and runtime_tuning",
+        lacking="it needs every number of tens of cores with every setting of every knob; a run measures one at a time, "
+        "core_count_scaling and runtime_tuning",
     ),
     _Claim(
         name="cores_for_short_texts",
@@ -134,7 +135,7 @@ PART_TWO: Final = (
         study="Its text says so; its figure 22 shows 8 ms on 40 cores and 13 on 16.",
         rule="The best number of threads at 20 tokens with its interval, on more than 16 cores and with the knobs that "
         "its search had turned.",
-        lacking="no question measures cores and knobs at once. core_count_scaling has threads alone",
+        lacking="it needs more than 16 cores, and each number of them with every knob; core_count_scaling turns none",
     ),
     _Claim(
         name="second_socket",
@@ -191,7 +192,8 @@ PART_TWO: Final = (
         study="Its five ratios to an exhaustive search were 1.000, 1.025, 1.022, 1.086 and 0.995, of single runs.",
         rule="Searches beside an exhaustive measurement of the same space, made twice: what the chosen one loses to the "
         "best of the second.",
-        lacking="a run holds what it measured, and not every configuration that a search could have chosen, twice",
+        lacking="a run holds what it measured, and not every configuration that a search could have chosen, twice: python "
+        "-m studies.tune asks it of this suite's own search (docs/tune.md)",
     ),
     _Claim(
         name="huge_pages",
