@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from safetensors.torch import load_file, save_file
 
+from fixtures.model.architectures import ARCHITECTURES
+from fixtures.model.checkpoint import build
+
 SIZES: Final[Mapping[str, Any]] = {
     "vocab_size": 200,
     "hidden_size": 32,
@@ -96,6 +99,50 @@ def checkpoint(folder: Path, family: str, *, head: str = "", dtype: str = "float
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
     model.to(getattr(torch, dtype)).save_pretrained(folder, **shard)
+    return folder
+
+
+OF_EACH_TYPE: Final = (
+    "bert-base-cased",
+    "distilbert-base-cased",
+    "roberta-base",
+    "xlm-roberta-base",
+    "mpnet-base",
+    "electra-base",
+    "albert-base",
+    "deberta-v3-base",
+    "modernbert-base",
+)
+"""A named model of each architecture among them."""
+_SMALLER: Final[Mapping[str, Any]] = {
+    **SIZES,
+    **FAMILIES["distilbert"],
+    "vocab_size": 1500,
+    "embedding_size": 16,
+    "local_attention": 16,
+    **dict.fromkeys(("cls_token_id", "bos_token_id"), 0),
+    "pad_token_id": 1,
+    **dict.fromkeys(("sep_token_id", "eos_token_id"), 2),
+}
+
+
+def small(folder: Path, name: str, head: str | None = None, **fields: Any) -> Path:
+    """A named model with its own configuration but for the sizes, built as the suite builds it.
+
+    Args:
+        folder: where to save it.
+        name: of ARCHITECTURES.
+        head: one of fixtures/model/heads.py; a classification has three labels.
+        fields: further ones of its configuration.
+    """
+    own = ARCHITECTURES[name]
+    config = {**own, **{field: value for field, value in _SMALLER.items() if field in own}, **fields}
+    if own["model_type"] == "electra":
+        config["embedding_size"] = config["hidden_size"]
+    if own["model_type"] == "modernbert":
+        config["num_hidden_layers"] = 4  # the first and the fourth see all, those between what is near
+    folder.mkdir(parents=True, exist_ok=True)
+    build({**config, "num_labels": 3} if head else config, head, folder)
     return folder
 
 

@@ -1,7 +1,8 @@
 """Architectures x backends: each measures a tiny checkpoint or is skipped with its reason.
 
 docs/models.md has the outcome, a row for each, and that is what these tests compare with. Frameworks take most of the time,
-so one worker of each backend serves all checkpoints here; a few are measured in sessions of their own as well.
+so one worker of each backend serves all checkpoints here; a few are measured in sessions of their own as well. Of named
+models it is known beforehand (`python -m fixtures.model --support`): every cell of that is run on a small configuration.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ from typing import Any, Final
 
 import pytest
 
+from fixtures.asked.possible import type_of
+from fixtures.asked.precisions import has_path
+from fixtures.asked.support import MODELS, NO_HEAD, Cell, cells, table
+from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.registry import BACKENDS, backend_class
+from fixtures.backends.torchscript import TorchScript
 from fixtures.instance.handle import Instance, RequestRefused
 from fixtures.instance.trial import refusal
 from fixtures.model.__main__ import prepare
+from fixtures.model.heads import HEADS
 from fixtures.model.prepared import PreparedModel
-from tests.checkpoints import FAMILIES, checkpoint
-from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite
+from fixtures.worker.parity import read_problem, require_parity
+from tests.checkpoints import FAMILIES, OF_EACH_TYPE, checkpoint, small
+from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite, python_m
 
 PAGE: Final = REPOSITORY / "docs" / "models.md"
 FRAMEWORKS: Final = ("torch", "tensorflow", "onnxruntime", "openvino")
@@ -46,44 +54,43 @@ TIME_OUT_S: Final = 300.0
 
 
 class Workers:
-    """A worker of each backend, which serves one checkpoint after another."""
+    """A worker of each backend and number format, which serves one checkpoint after another."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.started: dict[str, Instance] = {}
+        self.started: dict[tuple[str, str], Instance] = {}
 
-    def of(self, backend: str) -> Instance:
+    def of(self, backend: str, precision: str) -> Instance:
         """A worker that has imported its framework; always another one where it compiles, of which a process has a limit."""
         if backend.startswith("torch_compile"):
             self.end(backend)
-        if backend not in self.started:
-            self.started[backend] = Instance(
+        if (backend, precision) not in self.started:
+            self.started[backend, precision] = instance = Instance(
                 name=backend,
-                stderr_path=self.folder / f"{backend}.stderr.txt",
+                stderr_path=self.folder / f"{backend}-{precision}.stderr.txt",
                 environment=backend_class(backend).environment(None),
             )
             place = BACKENDS[backend]
-            self.started[backend].ask("import", backend=place, threads=None, precision="fp32", time_out_s=TIME_OUT_S)
-        return self.started[backend]
+            instance.ask("import", backend=place, threads=None, precision=precision, time_out_s=TIME_OUT_S)
+        return self.started[backend, precision]
 
     def end(self, *backends: str) -> None:
         """Ends those that were started."""
-        for backend in backends:
-            if backend in self.started:
-                self.started.pop(backend).close()
+        for pair in [pair for pair in self.started if pair[0] in backends]:
+            self.started.pop(pair).close()
 
-    def outcome(self, backend: str, prepared: PreparedModel) -> str:
+    def outcome(self, backend: str, prepared: PreparedModel, precision: str = "fp32") -> str:
         """`measured`, why not, or `**wrong answer**`, which is red; a worker that died and all else raises."""
-        word = backend_class(backend).artefact("fp32") or ""
+        word = backend_class(backend).artefact(precision) or ""
         if word in prepared.failed:
             return short(prepared.failed[word])
-        worker, beside = self.of(backend), prepared.artefacts.get(word)
+        worker, beside = self.of(backend, precision), prepared.artefacts.get(word)
         try:
             reason = refusal(worker, prepared, None if beside is None else str(beside), TIME_OUT_S)
         except RequestRefused as red:
             if red.kind != "ParityError":
                 raise
-            return "**wrong answer**"
+            return "**wrong answer**" if precision == "fp32" else f"**wrong answer**: {red}"
         if reason:
             return short(reason)
         timed = worker.ask("time", min_rounds=2, max_time_s=0.0, time_out_s=TIME_OUT_S)
@@ -170,3 +177,75 @@ def short(reason: str) -> str:
     reason = re.sub(r"^\w+ at \w+ cannot run this model: ", "", reason)
     reason = re.sub(r"^ValueError: KerasHub has no converter .*", "no converter", reason).replace("|", "\\|")
     return reason if len(reason) <= 100 else f"{reason[:100].rstrip()} ..."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [None, *HEADS], ids=["encoder", *HEADS])
+@pytest.mark.parametrize("name", OF_EACH_TYPE)
+def test_every_cell_of_the_matrix(tmp_path: Path, workers: Workers, name: str, head: str | None) -> None:
+    """What is said to run runs, within its tolerance; what is said not to cannot; what is not installed is left out."""
+    asked = [one for one in cells([name], head=head, here=True) if to_be_run(one)]
+    words = {backend_class(one.backend).artefact(one.precision) for one in asked}
+    prepared = prepare(str(small(tmp_path / "it", name, head)), [(2, 32)], artefacts=sorted(filter(None, words)))
+    found = {(one.backend, one.precision): workers.outcome(one.backend, prepared, one.precision) for one in asked}
+    right = {(one.backend, one.precision): one.why_not is None for one in asked}
+    assert {cell: outcome for cell, outcome in found.items() if (outcome == "measured") is not right[cell]} == {}
+    assert len([outcome for outcome in found.values() if outcome == "measured"]) >= 4
+
+
+def to_be_run(cell: Cell) -> bool:
+    """Whether this machine can show what a cell says: the backend has the format, and is installed.
+
+    That a format is wrong is not seen in the few numbers of a sequence classification, and not asked of them.
+    """
+    card, (name, _, head) = backend_class(cell.backend), cell.model.partition("+")
+    if not has_path(cell.backend, cell.precision) or card.unavailable() or card.unavailable_at(cell.precision):
+        return False
+    known = card.why_not_model(type_of(name), head or None, cell.precision)
+    return cell.why_not is None or (known is not None and head != "sequence-classification")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [pytest.param("deberta-v3-base", None, marks=pytest.mark.slow), ("modernbert-base", "masked-lm")]
+)
+def test_some_cells_of_the_matrix(tmp_path: Path, name: str, head: str | None) -> None:
+    """The quick ones, each time: PyTorch and TorchScript on an architecture that is far from BERT's."""
+    prepared = prepare(str(small(tmp_path, name, head)), [(2, 32)], artefacts=())
+    (batch,) = read_problem(prepared.cases["2x32"]).batches
+    for cell in cells([name], head=head, here=False):
+        if cell.backend not in ("pytorch", "torchscript") or cell.precision not in ("fp32", "bf16") or cell.why_not:
+            continue
+        card = {"pytorch": PyTorch, "torchscript": TorchScript}[cell.backend]()
+        card.precision = cell.precision
+        card.load(prepared.checkpoint, None)
+        card.check_precision()
+        answer = card.last_hidden_state(card.compile(batch.inputs)())
+        allowed = card.tolerance.max_abs_error * batch.scale
+        require_parity(
+            batch.compared(answer), batch.reference, batch.inputs["attention_mask"], allowed, card.tolerance.cosine
+        )
+
+
+def test_the_page_has_the_matrix_of_named_models() -> None:
+    """As the cards say it: a line for each backend, and every named model with its type."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert "\n".join(table()) in page
+    for name in MODELS:
+        assert re.search(rf"^\| `{name}` \| {type_of(name)} \|", page, re.MULTILINE), name
+
+
+def test_the_command_prints_a_line_for_each_cell() -> None:
+    """Model, backend and number format: `runs`, or why not; one model or head alone where it is asked for."""
+    done = python_m("fixtures.model", "--support")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(MODELS) * len(BACKENDS) * 5
+    said = {tuple(line.split(maxsplit=3)[:3]): line.split(maxsplit=3)[3] for line in lines}
+    assert said["modernbert-base", "tensorflow", "fp32"] == "keras-hub has no converter for this architecture"
+    assert said["bert-tiny", "pytorch", "fp32"] == "runs"
+    assert said["bert-tiny", "onnxruntime", "bf16"] == "onnxruntime has no bf16: ONNX Runtime has no bf16 kernels for CPUs"
+    one = python_m("fixtures.model", "--support", "--model", "minilm", "--head", "masked-lm").stdout.splitlines()
+    assert len(one) == len(BACKENDS) * 5
+    assert {line.split(maxsplit=3)[3] for line in one} == {NO_HEAD}
+    refused = python_m("fixtures.model", "--support", "--model", "./mine")
+    assert (refused.returncode, "./mine has no name here: bert-base-cased, " in refused.stderr) == (2, True)

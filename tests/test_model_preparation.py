@@ -24,8 +24,9 @@ import pytest
 
 from fixtures.model import cache, checkpoint, onnx_export, prepared
 from fixtures.model.__main__ import prepare
-from fixtures.model.architectures import ARCHITECTURES, config_sha256
+from fixtures.model.architectures import ARCHITECTURES
 from fixtures.model.facts import find_or_examine
+from fixtures.model.identity import config_sha256
 from fixtures.model.prepared import PreparationError, PreparedModel, prepare_in_subprocess
 from tests import checkpoints
 from tests.conftest import SIZES as PREPARED
