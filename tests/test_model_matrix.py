@@ -56,13 +56,19 @@ TIME_OUT_S: Final = 300.0
 class Workers:
     """A worker of each backend and number format, which serves one checkpoint after another."""
 
+    named = False
+    """Whether they serve named models."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: dict[tuple[str, str], Instance] = {}
 
     def of(self, backend: str, precision: str) -> Instance:
-        """A worker that has imported its framework; always another one where it compiles, of which a process has a limit."""
-        if backend.startswith("torch_compile"):
+        """A worker that has imported its framework; always another one where it compiles, of which a process has a limit.
+
+        It is not reached by the architectures and heads of named models.
+        """
+        if backend.startswith("torch_compile") and not self.named:
             self.end(backend)
         if (backend, precision) not in self.started:
             self.started[backend, precision] = instance = Instance(
@@ -153,6 +159,7 @@ def test_an_architecture_in_a_session(suite: Suite, family: str) -> None:
 
 def require_row(name: str, folder: Path, workers: Workers, backends: tuple[str, ...]) -> None:
     """Prepares a checkpoint, measures it, and compares what came of it with the page."""
+    workers.named = False
     words = {backend_class(backend).artefact("fp32") for backend in backends}
     prepared = prepare(str(folder), [(1, 32)], artefacts=sorted(word for word in words if word))
     outcomes = {backend: workers.outcome(backend, prepared) for backend in backends}
@@ -184,6 +191,7 @@ def short(reason: str) -> str:
 @pytest.mark.parametrize("name", OF_EACH_TYPE)
 def test_every_cell_of_the_matrix(tmp_path: Path, workers: Workers, name: str, head: str | None) -> None:
     """What is said to run runs, within its tolerance; what is said not to cannot; what is not installed is left out."""
+    workers.named = True
     asked = [one for one in cells([name], head=head, here=True) if to_be_run(one)]
     words = {backend_class(one.backend).artefact(one.precision) for one in asked}
     prepared = prepare(str(small(tmp_path / "it", name, head)), [(2, 32)], artefacts=sorted(filter(None, words)))
