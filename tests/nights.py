@@ -9,6 +9,7 @@ from fixtures.asked.cost import HowMuch, config_of, cost_of, cpus_of, encoder_fl
 from fixtures.asked.layouts import layouts_of, limit_layouts
 from fixtures.asked.matrix import QUESTIONS, Axes
 from fixtures.asked.plan import Candidate
+from fixtures.asked.possible import why_no_texts
 from fixtures.asked.precisions import has_path
 from fixtures.asked.presets import PRESETS
 from fixtures.asked.tuning_layouts import tuning_layouts
@@ -30,6 +31,8 @@ def night(preset_name: str, machine: Machine, folder: Path) -> list[Candidate]:
     memory = NodeMemory(with_memory=nodes, allowed=nodes, distances=distances, balancing=None)
     config, found = config_of(preset.model), []
     for question in QUESTIONS.values():
+        if question.texts and why_no_texts(preset.model):
+            continue
         layouts = layouts_of(question.name, axes, topology, memory)
         if question.name == "cpu_limits":  # whether a control group can be made is this machine's, not that one's
             layouts = limit_layouts(axes.threads, topology, why_none=lambda **_: None)

@@ -42,6 +42,7 @@ COMPLETE: Mapping[str, Any] = {
     "throttled_share": 0.0,
     "test_process_cpu_share": 0.001,
     "cpu_busy": {"0": 1.0, "1": 0.9},
+    "pipeline": {"stages_s": {"forward": 0.009}, "around_s": 0.001, "whole_s": 0.01, "apart": 0.0, "calls": 8, "tokens": 9},
 }  # fmt: skip
 """All words of a benchmark that a session writes, beside those of tests/builders.py."""
 

@@ -41,6 +41,7 @@ def axes(preset: str = "default", **changes: object) -> Axes:
         "fewest_problem_sizes": chosen.fewest_problem_sizes,
         "limited_problem_sizes": chosen.limited_problem_sizes,
         "padded_problem_sizes": chosen.padded_problem_sizes,
+        "text_problem_sizes": chosen.text_problem_sizes,
     }
     return Axes(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -188,7 +188,7 @@ def test_a_stream_is_no_problem_size(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "latency     16.0 ms" in out
     code, out, err = recommended(capsys, run_folder(tmp_path / "b", stream))
     assert (code, out) == (2, "")
-    assert err.endswith("run.json: it holds streams of requests only, no benchmark of a problem size\n")
+    assert err.endswith("run.json: it holds only other questions: streams, CPU limits, padding or texts\n")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ EVERYTHING: list[Record] = [
         )
         for policy in ("one", "equal", "pools")
     ),
+    *(answer("pipeline", seconds, backend=name, text="passages") for name, seconds in (("ours", 0.01), ("theirs", 0.02))),
     *(answer("precision", seconds, kind=kind) for kind, seconds in (("fp32", 0.02), ("int8", 0.005))),
     *(answer("cpu_limits", 0.02, quota="1", way=way) for way in ("default_threads", "quota_threads", "cpuset")),
     *(answer("padding", 0.02, batch=8, padding=word) for word in ("none", "half", "sorted")),

@@ -111,7 +111,7 @@ def best_of(path: Path | None, store: Path) -> tuple[Run, Results, list[Recommen
     past = pasts(accepted_runs(read.machine_id, read.model, store)) if read.machine_id and read.model else {}
     found = recommendations(results, reaches(read.by_key, past), cores)
     if not found:
-        raise RunFileError(f"{read.path}: it holds streams of requests only, no benchmark of a problem size")
+        raise RunFileError(f"{read.path}: it holds only other questions: streams, CPU limits, padding or texts")
     return read, results, found, cores
 
 

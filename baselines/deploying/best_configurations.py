@@ -13,7 +13,7 @@ from typing import Any, Final
 from baselines.deploying.promise import Promise, Reach
 from baselines.files.result import Result
 
-_OTHERWISE: Final = frozenset({"dispatch_policy", "cpu_quota", "cpuset", "padding"})
+_OTHERWISE: Final = frozenset({"dispatch_policy", "cpu_quota", "cpuset", "padding", "text"})
 """Words of results that answer another question than what to run here: a stream, less than the machine, other inputs."""
 
 

@@ -28,6 +28,7 @@ DROPPED: Final[Mapping[str, frozenset[str]]] = {
     "stats": frozenset({"data"}),
     "extra_info": frozenset(
         {"duet", "preset", "graph", "start_up_s", "overlap", "frequency_mhz", "test_process_cpu_share", "cpu_busy", "limit"}
+        | {"pipeline"}
     ),
     "per_instance": frozenset(
         {"thread_masks", "threads_observed", "memory_pages", "pinned_by_framework", "strayed_threads", "pool", "tuning"}

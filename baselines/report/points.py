@@ -76,6 +76,10 @@ class Point:
     dispatching: Mapping[str, Any]
     tokens: Mapping[str, Any]
     """Real and computed positions of a forward pass, where padding is the question."""
+    pipeline: Mapping[str, Any]
+    """The stages of a pipeline's call, where texts are given."""
+    cosine: float | None
+    """Least cosine similarity with the fp32 reference."""
 
     @property
     def latency(self) -> Promise:
@@ -170,6 +174,8 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
         error=number(mapping(extra.get("parity")).get("max_abs_error")),
         dispatching=mapping(extra.get("dispatching")),
         tokens=mapping(extra.get("tokens")),
+        pipeline=mapping(extra.get("pipeline")),
+        cosine=number(mapping(extra.get("parity")).get("cosine")),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, TypeVar
 
-from baselines.report.figures import choices, cpus, history, limits, lines, padding, streams
+from baselines.report.figures import choices, cpus, history, limits, lines, padding, pipelines, streams
 from baselines.report.figures.shared import Looks, axes_text, looks
 from baselines.report.figures.values import MOST_PANELS, MOST_ROWS, Figure
 from baselines.report.points import Point, asked, grouped
@@ -95,6 +95,13 @@ QUESTIONS: Final = (
         lead="What does a mask cost, and how are passages of many lengths best put into batches? Every row is answered as "
         "it is alone. The study's batches had no padded position.",
         figure=padding.padding,
+    ),
+    Question(
+        name="pipeline",
+        title="Text in, vector out",
+        lead="What users get who hand over texts, by the library that they call: tokenise, pad, forward, pool, normalise. "
+        "Each vector is that of fp32 PyTorch. The study measured the forward pass alone.",
+        figure=pipelines.pipelines,
     ),
     Question(
         name="cpu_limits",

