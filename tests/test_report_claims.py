@@ -336,7 +336,9 @@ def test_which_cores_are_few(tmp_path: Path) -> None:
     """Five threads are no longer few: a claim about few cores has no case, its neighbour has."""
     records = tuned({"openmp llvm": 0.1}, threads=5)
     few = claim_of(tmp_path / "a", "openmp_on_few_cores", records)
-    assert few.why == "this run measured no LLVM runtime beside GNU's on 4 threads or fewer"
+    assert few.why == (
+        "this run measured no LLVM runtime beside GNU's on 4 threads or fewer; docs/tuning.md has the line that asks it"
+    )
     assert claim_of(tmp_path / "b", "openmp_on_many_cores", records).cases
 
 

@@ -31,6 +31,8 @@ class Asked(Claim):
     """A sentence with `{}` where the values go."""
     lacking: str
     """What a run measured that measured the question and has no case; without a question, why no run can tell."""
+    asks: str = ""
+    """What measures it, where the question's own preset does not."""
     least_cores: int = 0
     """With fewer, an answer against it says nothing."""
 
@@ -45,6 +47,7 @@ def answered(one: Asked, points: Sequence[Point], run: Run) -> Claim:
         why = one.lacking
     else:
         why = f"this run measured {one.lacking}" if asked(points, one.question) else why_not(run, one.question)
+        why += f"; {one.asks}" * bool(one.asks)
     cores = run.machine_hard.get("physical_cores")
     if answer is Answer.FAILS and isinstance(cores, int) and cores < one.least_cores:
         few = f"{cores} cores are fewer than the 8 to 16 that the study's small problems wanted, and all are best"

@@ -12,14 +12,13 @@ from baselines.report.claims import MARGIN, gains, no_effect
 from baselines.report.study_part_two_cases import FEW_CORES, LIMITED, LONG, SHORT
 
 _Claim = functools.partial(Asked, part=2)
+_Tuned = functools.partial(_Claim, question="runtime_tuning", asks="docs/tuning.md has the line that asks it")
 _MARGIN: Final = f"{math.expm1(MARGIN):.0%}".replace("%", " %")
 _NO_EFFECT: Final = f"within {_MARGIN} either way"
-_TUNING: Final = "runtime_tuning"
 
 PART_TWO: Final = (
-    _Claim(
+    _Tuned(
         name="allocator_at_short",
-        question=_TUNING,
         compared=cases.allocator_at_short,
         says=no_effect,
         statement="Short texts: in eager mode it makes no difference whose malloc it is.",
@@ -30,9 +29,8 @@ PART_TWO: Final = (
         found="with glibc's malloc it takes {} times as long",
         lacking=f"no allocator beside glibc's with pytorch or tensorflow at {SHORT} positions or fewer",
     ),
-    _Claim(
+    _Tuned(
         name="allocator_at_long",
-        question=_TUNING,
         compared=cases.allocator_at_long,
         says=gains,
         statement="Long texts: in eager mode tcmalloc or jemalloc is faster than glibc's malloc.",
@@ -43,9 +41,8 @@ PART_TWO: Final = (
         found="with glibc's malloc it takes {} times as long as with the best",
         lacking=f"no allocator beside glibc's with pytorch or tensorflow at {LONG} positions or more",
     ),
-    _Claim(
+    _Tuned(
         name="allocator_thresholds",
-        question=_TUNING,
         compared=cases.thresholds,
         says=no_effect,
         statement="What another malloc gains is page faults: glibc's gains as much once it keeps what is freed.",
@@ -57,9 +54,8 @@ PART_TWO: Final = (
         found="another malloc takes {} times as long as glibc's with raised thresholds",
         lacking=f"no raised thresholds and another malloc at {LONG} positions or more",
     ),
-    _Claim(
+    _Tuned(
         name="allocator_in_graphs",
-        question=_TUNING,
         compared=cases.allocator_in_graphs,
         says=cases.smaller,
         statement="A graph gains less by another malloc than eager mode.",
@@ -70,9 +66,8 @@ PART_TWO: Final = (
         found="the gain in a graph is {} times that in eager mode",
         lacking=f"no allocator both in a graph and in eager mode at {LONG} positions or more",
     ),
-    _Claim(
+    _Tuned(
         name="jemalloc_on_few_cores",
-        question=_TUNING,
         compared=cases.jemalloc,
         statement="On few cores jemalloc is faster than glibc's malloc.",
         study="Its text: sometimes the fastest where concurrency is not that high. Its figures on one core: TensorFlow "
@@ -82,9 +77,8 @@ PART_TWO: Final = (
         found="with glibc's malloc it takes {} times as long as with jemalloc",
         lacking=f"no jemalloc with tensorflow or tensorflow_graph on {FEW_CORES} threads or fewer",
     ),
-    _Claim(
+    _Tuned(
         name="openmp_on_few_cores",
-        question=_TUNING,
         compared=cases.openmp_on_few,
         says=no_effect,
         statement="On few cores it makes no difference whose OpenMP runtime it is.",
@@ -95,9 +89,8 @@ PART_TWO: Final = (
         found="with GNU's runtime it takes {} times as long as with LLVM's",
         lacking=f"no LLVM runtime beside GNU's on {FEW_CORES} threads or fewer",
     ),
-    _Claim(
+    _Tuned(
         name="openmp_on_many_cores",
-        question=_TUNING,
         compared=cases.openmp_on_many,
         says=gains,
         statement="On many cores Intel's OpenMP runtime is faster than GNU's.",
@@ -108,9 +101,8 @@ PART_TWO: Final = (
         found="with GNU's runtime it takes {} times as long as with LLVM's",
         lacking=f"no LLVM runtime beside GNU's on more than {FEW_CORES} threads",
     ),
-    _Claim(
+    _Tuned(
         name="openmp_users",
-        question=_TUNING,
         facts=cases.openmp_users,
         statement="Of the frameworks only PyTorch, eager or compiled, uses OpenMP.",
         study="It tuned OpenMP for PyTorch and TorchScript alone.",
@@ -174,9 +166,8 @@ PART_TWO: Final = (
         found="one takes {} times as long as another",
         lacking="no two graph backends at one problem size",
     ),
-    _Claim(
+    _Tuned(
         name="onednn_in_tensorflow",
-        question=_TUNING,
         compared=cases.onednn,
         statement="oneDNN's operators make TensorFlow faster.",
         study="On one core 16 to 23 % less time at 128 and 512 tokens; from 4 cores on it no longer scaled: 829 ms with "
@@ -195,9 +186,8 @@ PART_TWO: Final = (
         lacking="a run holds what it measured, and not every configuration that a search could have chosen, twice: python "
         "-m studies.tune asks it of this suite's own search (docs/tune.md)",
     ),
-    _Claim(
+    _Tuned(
         name="huge_pages",
-        question=_TUNING,
         compared=cases.huge_pages,
         says=gains,
         statement="Transparent huge pages are worth tuning.",
@@ -207,9 +197,8 @@ PART_TWO: Final = (
         found="as it comes it takes {} times as long as with the best setting",
         lacking="no setting of huge pages beside what it comes with",
     ),
-    _Claim(
+    _Tuned(
         name="blocktime",
-        question=_TUNING,
         compared=cases.blocktime,
         says=gains,
         statement="KMP_BLOCKTIME is worth tuning.",
