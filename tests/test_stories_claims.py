@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -71,6 +72,10 @@ def test_an_allocator_that_wastes_time_turns_its_claim(suite: Suite, tmp_path: P
             (instance,) = one["extra_info"]["per_instance"]
             assert instance["page_faults"] >= 0
         (run,) = suite.runs.glob("*/run.json")
+        content = json.loads(run.read_text())
+        for one in content["benchmarks"]:  # a busy machine is another story: there a claim says that it cannot tell
+            one["extra_info"] |= {"others_share": 0.0, "wait_share": 0.0, "steal_share": 0.0}
+        run.write_text(json.dumps(content))
         view = view_of(compare(run, [], tmp_path / "no store", demand_baseline=False))
         return next(one for one in view.claims if one.name == "allocator_at_short")
 
