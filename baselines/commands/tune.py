@@ -173,7 +173,7 @@ def answered(
         if not plain:
             raise RunFileError(nothing_possible(possible))
         search = Search(
-            space=Space(plain=plain, knobs=knobs_of(possible), default=default_of(plain)),
+            space=Space(plain=plain, knobs=knobs_of(possible), default=default_of(plain), costs_s=possible["costs_s"]),
             objective=objective,
             limits=Limits(p99_s=arguments.p99, cosine=arguments.cosine),
             measurer=measuring,

@@ -31,14 +31,26 @@ A stop lasts to the end of its period. At this limit it costs the mean 1 % at th
 
 def disturbed_because(result: Result) -> str | None:
     """What took CPU time away from a launch; None when nothing did, or the file does not say."""
-    if result.steal_share is not None and result.steal_share > STEAL_SHARE_LIMIT:
-        return f"a hypervisor took {result.steal_share:.0%} of its CPUs' time (limit {STEAL_SHARE_LIMIT:.0%})"
     asked_for = result.configuration.get("cpu_quota") is not None  # what it stops is what is measured, and compared with it
-    if not asked_for and result.throttled_share is not None and result.throttled_share > THROTTLED_SHARE_LIMIT:
-        periods = f"{result.throttled_share:.0%} of the quota's periods (limit {THROTTLED_SHARE_LIMIT:.0%})"
+    return why_disturbed(
+        steal_share=result.steal_share,
+        throttled_share=None if asked_for else result.throttled_share,
+        wait_share=result.wait_share,
+        others_share=result.others_share,
+    )
+
+
+def why_disturbed(
+    *, steal_share: float | None, throttled_share: float | None, wait_share: float | None, others_share: float | None
+) -> str | None:
+    """The same of what a launch says of its machine; None for what is not known."""
+    if steal_share is not None and steal_share > STEAL_SHARE_LIMIT:
+        return f"a hypervisor took {steal_share:.0%} of its CPUs' time (limit {STEAL_SHARE_LIMIT:.0%})"
+    if throttled_share is not None and throttled_share > THROTTLED_SHARE_LIMIT:
+        periods = f"{throttled_share:.0%} of the quota's periods (limit {THROTTLED_SHARE_LIMIT:.0%})"
         return f"a CPU quota stopped it in {periods}; lift the quota, or use fewer threads"
-    if result.wait_share is not None and result.others_share is not None:
-        share = min(result.wait_share, result.others_share)
+    if wait_share is not None and others_share is not None:
+        share = min(wait_share, others_share)
         if share > OTHERS_SHARE_LIMIT:
             return f"other processes kept {share:.0%} of its CPUs' time from it (limit {OTHERS_SHARE_LIMIT:.0%})"
     return None

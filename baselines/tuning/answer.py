@@ -39,6 +39,9 @@ def answer_lines(question: str, search: Search, outcome: Outcome, cards: Cards) 
     yield from worth_lines(search.worths)
     yield from front_lines(search)
     yield from ruled_out(search)
+    every = [one for launches_of in search.launches.values() for one in launches_of]
+    if disturbed := sum(bool(one.get("disturbed")) for one in every):
+        yield f"  {disturbed} of {len(every)} launches were disturbed by other processes and decided nothing"
 
 
 def compared_text(one: Compared, search: Search) -> str:

@@ -88,7 +88,7 @@ def raced(search: Search, race: Race[Candidate], worths: Sequence[Worth], share:
                     why[one.candidate] = search.out[one.candidate] = first_line(str(error))
                 else:
                     race.add(one.candidate, len(search.pairs[one.candidate, one.base]), value)
-            left = [one for one in left if one.candidate in race.values and one.candidate not in search.out]
+            left = [one for one in left if one.candidate in race and one.candidate not in search.out]
         # Worse than without it, surely: no more of it.
         left = [one for one in left if race.against(one.candidate, 0.0).p_above(0) > HELPS / 2]
         if not left or search.measurer.elapsed_s > until_s:
@@ -99,8 +99,8 @@ def raced(search: Search, race: Race[Candidate], worths: Sequence[Worth], share:
         Worth(
             base=one.base,
             settings=one.settings,
-            difference=race.against(one.candidate, 0.0) if one.candidate in race.values else None,
-            pairs=len(race.values.get(one.candidate, ())),
+            difference=race.against(one.candidate, 0.0) if one.candidate in race else None,
+            pairs=race.count(one.candidate),
             why=why.get(one.candidate, ""),
         )
         for one in worths

@@ -5,6 +5,9 @@ compared over the passes that both have. How far a measurement lies from what ar
 moderated by a prior, because at first there is nothing to tell it by (a variance with d degrees of freedom beside one with
 d0, as limma's; Smyth 2004). An arm is out when it is worse than the best by more than a margin, at a level; where time is
 short the better half stays (successive halving; Jamieson and Talwalkar 2016).
+
+A launch from which other processes took CPU time decides nothing: it stands for its arm only where the arm has no other, and
+one alone puts no arm out.
 """
 
 from __future__ import annotations
@@ -30,10 +33,27 @@ class Race(Generic[Arm]):
         """Args: `prior_sd`, the spread before there are enough measurements to tell; `moods`, whether passes have one."""
         self.prior_sd = prior_sd
         self.moods = moods
-        self.values: dict[Arm, dict[int, float]] = {}
-        """By arm, and by number of the pass."""
+        self._quiet: dict[Arm, dict[int, float]] = {}
+        self._disturbed: dict[Arm, dict[int, float]] = {}
 
-    def add(self, arm: Arm, number: int, value: float) -> None:
+    def __contains__(self, arm: Arm) -> bool:
+        return arm in self._quiet or arm in self._disturbed
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Those that were measured."""
+        return list(dict.fromkeys((*self._quiet, *self._disturbed)))
+
+    @property
+    def values(self) -> dict[Arm, dict[int, float]]:
+        """What counts, by arm and by number of the pass: disturbed measurements only of arms that have no other."""
+        return {**self._disturbed, **self._quiet}
+
+    def count(self, arm: Arm) -> int:
+        """How many measurements of an arm count."""
+        return len(self._of(arm))
+
+    def add(self, arm: Arm, number: int, value: float, *, disturbed: bool = False) -> None:
         """Takes a measurement.
 
         Raises:
@@ -41,11 +61,11 @@ class Race(Generic[Arm]):
         """
         if not math.isfinite(value):
             raise ValueError(f"{arm}: measured {value}")
-        self.values.setdefault(arm, {})[number] = value
+        (self._disturbed if disturbed else self._quiet).setdefault(arm, {})[number] = value
 
     def mean(self, arm: Arm) -> float:
         """Of all that was measured of an arm."""
-        return statistics.fmean(self.values[arm].values())
+        return statistics.fmean(self._of(arm).values())
 
     def best(self, arms: Sequence[Arm]) -> Arm:
         """The best of some arms that were measured, each compared with the others over the passes that they share."""
@@ -69,21 +89,28 @@ class Race(Generic[Arm]):
 
     def against(self, arm: Arm, known: float) -> Difference:
         """An arm less a value that is known."""
-        return self._known(self.mean(arm) - known, 1 / len(self.values[arm]))
+        return self._known(self.mean(arm) - known, 1 / self.count(arm))
 
     def left(self, arms: Sequence[Arm], margin: float) -> list[Arm]:
         """Those that are not worse than the best of them by more than a margin, as far as one can tell."""
         best = self.best(arms)
-        return [arm for arm in arms if arm == best or self.difference(arm, best).p_above(margin) > OUT]
+        return [arm for arm in arms if arm == best or self._unsure(arm) or self.difference(arm, best).p_above(margin) > OUT]
 
     def spread(self) -> tuple[float, float]:
         """(standard deviation of a measurement, degrees of freedom), the prior in it."""
         squares, df = residuals(self.values, moods=self.moods)
         return math.sqrt((PRIOR_DF * self.prior_sd**2 + squares) / (PRIOR_DF + df)), PRIOR_DF + df
 
+    def _of(self, arm: Arm) -> Mapping[int, float]:
+        return self._quiet.get(arm) or self._disturbed.get(arm, {})
+
+    def _unsure(self, arm: Arm) -> bool:
+        """Whether all that is known of an arm is one disturbed measurement."""
+        return arm not in self._quiet and len(self._disturbed[arm]) == 1
+
     def _compared(self, arm: Arm, other: Arm) -> tuple[float, float]:
         """(An arm less another, what its variance is of that of a measurement)."""
-        mine, theirs = self.values[arm], self.values[other]
+        mine, theirs = self._of(arm), self._of(other)
         if common := mine.keys() & theirs.keys():
             return statistics.fmean(mine[one] - theirs[one] for one in common), 2 / len(common)
         return self.mean(arm) - self.mean(other), 1 / len(mine) + 1 / len(theirs)

@@ -108,7 +108,7 @@ class Search:
 
     def ranked(self) -> list[Candidate]:
         """Plain candidates that were measured and may be chosen, the best first."""
-        return self.race.ordered([one for one in self.race.values if one not in self.out])
+        return self.race.ordered([one for one in self.race.arms if one not in self.out])
 
     def run(self) -> list[Candidate]:
         """Goes through all stages; the candidates that may be the best, the best first. Empty where nothing was measured."""
@@ -130,10 +130,10 @@ class Search:
         margin, most, share = rule
         left, until_s = list(arms), self.until_s(share)
         for number in range(most):
-            if len(left) < 2 and all(one in self.race.values for one in left):
+            if len(left) < 2 and all(one in self.race for one in left):
                 break
-            complete = self._pass(left, until_s if number or self.race.values else self.until_s(FIRST))
-            left = [one for one in left if one in self.race.values and one not in self.out]
+            complete = self._pass(left, until_s if number or self.race.arms else self.until_s(FIRST))
+            left = [one for one in left if one in self.race and one not in self.out]
             if left:
                 left = self.race.left(left, margin)
             self._tell(name, left)
@@ -168,7 +168,7 @@ class Search:
         self._passes += 1
         complete = True
         for group in groups if self._passes % 2 else reversed(groups):
-            if self.measurer.elapsed_s + self._cost(group) > until_s and self.race.values:
+            if self.measurer.elapsed_s + self._cost(group) > until_s and self.race.arms:
                 complete = False  # another backend may be quicker
                 continue
             said = self.measurer.launch(group)
@@ -183,9 +183,11 @@ class Search:
             self.out[one] = first_line(str(numbers["failed"]))
         else:
             value = self.objective.value(numbers)
-            self.race.add(one, self._passes, value)
+            disturbed = numbers.get("disturbed")
+            self.race.add(one, self._passes, value, disturbed=bool(disturbed))
             self._keep(one, numbers)
-            self.tell(f"{clock(self.measurer.elapsed_s)}  {one}: {self.objective.text(value)}")
+            beside = f", disturbed: {disturbed}" if disturbed else ""
+            self.tell(f"{clock(self.measurer.elapsed_s)}  {one}: {self.objective.text(value)}{beside}")
         if why := self.out.get(one):
             self.tell(f"out: {one}: {why}")
 
@@ -206,7 +208,8 @@ class Search:
         backends = {one.deployment: one.backend for one in candidates}.values()
         every = [wall for walls in self._walls.values() for wall in walls]
         usual = statistics.median(every) if every else LAUNCH_S
-        return sum(statistics.median(self._walls.get(backend, [usual])) for backend in backends)
+        guesses = self.space.costs_s
+        return sum(statistics.median(self._walls.get(backend, [guesses.get(backend, usual)])) for backend in backends)
 
     def _tell(self, name: str, left: Sequence[Candidate]) -> None:
         if not left:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from baselines.judging.wording import counted
@@ -70,16 +70,17 @@ class Space:
     """By backend, the settings that can be had here."""
     default: Candidate
     """What everything is told against: as it comes, in fp32."""
+    costs_s: Mapping[str, float] = field(default_factory=dict)
+    """By backend, what starting and compiling it is taken to cost before it was seen."""
 
     def formats(self) -> list[Candidate]:
-        """One for each backend and number format, all cores and the largest batch; fp32 of every backend comes first."""
+        """One for each backend and number format, all cores and the largest batch; what starts soonest comes first."""
         largest: dict[tuple[str, str], Candidate] = {}
         for one in self.plain:
             key = (one.backend, one.precision)
             if key not in largest or _size(one) > _size(largest[key]):
                 largest[key] = one
-        order = list(dict.fromkeys(one.precision for one in self.plain))
-        return sorted(largest.values(), key=lambda one: order.index(one.precision))
+        return sorted(largest.values(), key=lambda one: self.costs_s.get(one.backend, 0.0))
 
     def layouts(self, of: Sequence[Candidate]) -> list[Candidate]:
         """Every layout and batch of the backends and formats of these."""
