@@ -16,7 +16,7 @@ import pytest
 from baselines.commands import tune
 from baselines.files.run_folder import RunFileError
 from baselines.requesting.log import Log
-from baselines.requesting.session import Wrong
+from baselines.requesting.session import OutOfTime, Wrong
 from baselines.tuning.answer import answer_json, answer_lines, pareto_front
 from baselines.tuning.asked import default_of, questions_of
 from baselines.tuning.beside import Outcome, finish
@@ -231,6 +231,24 @@ def test_a_side_that_fails_beside_the_other_is_undecided() -> None:
     text = "\n".join(answer_lines("what", search, outcome, {}))
     assert "by launches alone, not compared side by side with the default: onnxruntime int8" in text
     assert "not compared: a duet needs memory for two" in text
+
+
+def test_what_takes_too_long_is_cut_off_and_what_there_is_told() -> None:
+    """A launch pair that does not come back: the comparisons before it stand, and nothing more is asked."""
+
+    class Slow(Drawn):
+        def pair(self, measured: Candidate, reference: Candidate, number: int, quantity: str) -> dict[str, Any]:
+            if reference == space().default:
+                raise OutOfTime
+            return super().pair(measured, reference, number, quantity)
+
+    machine = Slow(truth=seconds, chance=random.Random(1))  # noqa: S311 - as above
+    search, outcome = searched(machine, space())
+    assert (search.cut_off, outcome.settled, outcome.nothing_to_gain) == (True, False, False)
+    assert outcome.best.backend == "onnxruntime"
+    assert outcome.compared[0].pairs >= 4
+    text = "\n".join(answer_lines("what", search, outcome, {}))
+    assert "not compared: a launch pair took longer than there was time for" in text
 
 
 def test_a_busy_neighbour_costs_launches_and_not_the_answer() -> None:

@@ -43,7 +43,7 @@ HELP = "searches for the best deployment of a model on this machine; 0 answered,
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 FOLDER_NAME: Final = "tuning"
 """In the folder of runs: logs of searches, and what their sessions print."""
-ENDING_S: Final = 25.0
+ENDING_S: Final = 30.0
 """Of the budget, kept for the run's file and its report; a tenth at the most."""
 
 
@@ -163,7 +163,7 @@ def answered(
         RunFileError: there is nothing to choose among, or no time to measure anything.
     """
     from baselines.tuning.answer import answer_json, answer_lines  # scipy, which the other commands need not wait for
-    from baselines.tuning.beside import Outcome, finish
+    from baselines.tuning.beside import finish
     from baselines.tuning.search import Search
 
     everything = [Candidate.from_json(words) for words in possible["deployments"]]
@@ -181,16 +181,10 @@ def answered(
             budget_s=(budget_s - measuring.elapsed_s) / (len(questions) - number),
             tell=tell,
         )
-        try:
-            found = search.run()
-            outcome = finish(search, found) if found else None
-        except OutOfTime:  # a launch that took longer than any before
-            ranked = search.ranked()[:1]
-            outcome = None
-            for best in ranked:
-                outcome = Outcome(best=best, compared=(), nothing_to_gain=False, settled=False)
-        if outcome is None:
+        found = search.run()
+        if not found:
             raise RunFileError(nothing_measured(search.out, arguments.budget))
+        outcome = finish(search, found)
         what = {"model": arguments.model, "for": objective.name, "batch_sizes": batches, "sequence_length": length}
         lines = list(answer_lines(asked_text(arguments, batches, length), search, outcome, possible["cards"]))
         yield "\n".join(lines), answer_json(what, search, outcome, lines), not outcome.settled

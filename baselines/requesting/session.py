@@ -76,6 +76,7 @@ class Session:
         self.printed = printed
         self.until_s = until_s
         """When the next answer has to be there."""
+        self._late = False
         printed.parent.mkdir(parents=True, exist_ok=True)
         asked_read, self._asked = os.pipe()
         answers_read, answers = os.pipe()
@@ -110,9 +111,13 @@ class Session:
         return self._answer()
 
     def finish(self, wait_s: float) -> None:
-        """Lets it make its file and its report of what was measured; ends it where that takes longer."""
-        with contextlib.suppress(OSError):
-            os.close(self._asked)
+        """Lets it make its file and its report of what was measured; ends it where that takes longer.
+
+        What it is measuring at an answer that came too late is interrupted.
+        """
+        self._close_asked()
+        if self._late and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(wait_s)
         self.close()
@@ -121,8 +126,7 @@ class Session:
         """Ends it and everything that it started; safe to call twice."""
         if self._answers.closed:
             return
-        with contextlib.suppress(OSError):
-            os.close(self._asked)
+        self._close_asked()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -132,10 +136,16 @@ class Session:
                 self.process.wait()
         self._answers.close()
 
+    def _close_asked(self) -> None:
+        if self._asked >= 0:  # by now another file may have its number
+            os.close(self._asked)
+            self._asked = -1
+
     def _answer(self) -> Any:
         if self.until_s is not None:
             ready, _, _ = select.select([self._answers], [], [], max(0.0, self.until_s - time.monotonic()))
             if not ready:
+                self._late = True
                 raise OutOfTime
         line = self._answers.readline()
         if not line:

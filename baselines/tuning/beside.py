@@ -15,7 +15,7 @@ from baselines.judging.durations import clock
 from baselines.judging.launch_pairs import LaunchPair, fit
 from baselines.judging.policy import DuetPolicy
 from baselines.judging.wording import counted
-from baselines.requesting.session import Wrong
+from baselines.requesting.session import OutOfTime, Wrong
 from baselines.tuning.objective import first_line
 from baselines.tuning.search import LEAST_PAIRS, Search
 from baselines.tuning.space import Candidate
@@ -104,9 +104,9 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
 def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, until_s: float, end_s: float) -> Compared:
     """New launch pairs of two candidates, two by two: the fewest until `end_s`, more until `until_s`."""
     before = len(search.pairs.get((measured, reference), ()))
-    why = ""
+    why = "there was no time for it" if search.cut_off else ""
     try:
-        while (count := len(search.pairs.get((measured, reference), ())) - before) < MOST_PAIRS:
+        while not search.cut_off and (count := len(search.pairs.get((measured, reference), ())) - before) < MOST_PAIRS:
             cost_s = search.pair_cost(measured, reference) * (LEAST_PAIRS if not count else 2)
             if search.measurer.elapsed_s + cost_s > (min(until_s, end_s) if count >= LEAST_PAIRS else end_s):
                 why = f"{counted(count, 'launch pair')}, there was no time for more"
@@ -115,6 +115,8 @@ def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, u
                 search.pair(measured, reference)
     except Wrong as error:
         why = first_line(str(error))
+    except OutOfTime:
+        search.cut_off, why = True, "a launch pair took longer than there was time for"
     ratios = search.pairs.get((measured, reference), [])[before:]
     pairs = [LaunchPair(log_ratio=ratio, measured_first=(before + place) % 2 == 0) for place, ratio in enumerate(ratios)]
     found, policy = fit(pairs), DuetPolicy()

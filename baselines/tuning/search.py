@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from baselines.judging.durations import clock
 from baselines.judging.policy import Policy
 from baselines.judging.wording import counted
+from baselines.requesting.session import OutOfTime
 from baselines.tuning.knobs import Worth, with_knobs
 from baselines.tuning.objective import Limits, Objective, Said, first_line
 from baselines.tuning.race import Race
@@ -84,6 +85,8 @@ class Search:
     race: Race[Candidate] = field(default_factory=lambda: Race(PRIOR_SD, moods=True))
     pairs: dict[tuple[Candidate, Candidate], list[float]] = field(default_factory=dict)
     """Log ratios of launch pairs in their order, the first loaded measured first; above 0 the first is worse."""
+    cut_off: bool = False
+    """Whether a launch was still going on when the time was over."""
     _walls: dict[str, list[float]] = field(default_factory=dict)
     _pair_walls: dict[frozenset[str], list[float]] = field(default_factory=dict)
     _passes: int = 0
@@ -112,6 +115,13 @@ class Search:
 
     def run(self) -> list[Candidate]:
         """Goes through all stages; the candidates that may be the best, the best first. Empty where nothing was measured."""
+        try:
+            return self._run()
+        except OutOfTime:  # a launch that took longer than any before
+            self.cut_off = True
+            return self.ranked()
+
+    def _run(self) -> list[Candidate]:
         plain = list(self.space.plain)
         if len(plain) > FEW:
             formats = dict.fromkeys((self.space.default, *self.space.formats()))
