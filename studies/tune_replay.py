@@ -112,7 +112,7 @@ class Data:
         return cls(
             launches={one: launches[one] for one in whole},
             pairs={one: pairs[one] for one in whole},
-            truth={one: statistics.fmean(float(said["log_ratio"]) for said in later[one]) for one in whole},
+            truth={one: statistics.median(float(said["log_ratio"]) for said in later[one]) for one in whole},
             space=Space(plain=plain, knobs={plain[0].backend: list(settings)}, default=default_of(plain)),
             cost_s=sum(float(said["wall_s"]) for one in whole for said in (*launches[one], *pairs[one])),
             spread=sd,
