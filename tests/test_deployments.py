@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as some
 
 from fixtures.asked.deployments import Wanted, layouts, named_deployments, plain_deployments
 from fixtures.asked.problem_size import ProblemSize, grid
+from fixtures.conditions.collection import pytest_ignore_collect
 from fixtures.run.launches_on_request import joined
 from fixtures.tuning.knobs import KNOBS
-from tests.suite import Suite
+from tests.suite import REPOSITORY, Suite
 from tests.test_matrix import FOUR_CORES, ONE_NODE, axes
 
 NODE = "benchmarks/test_best_deployment.py::test_best_deployment"
@@ -111,6 +113,18 @@ def test_launches_are_joined_in_one_record() -> None:
     assert [one["median_s"] for one in found["extra_info"]["launches"]] == [0.3, 0.1, 0.2]
 
 
+@pytest.mark.parametrize(
+    ("argument", "ignored"),
+    [("benchmarks", True), ("benchmarks/test_padding.py", True), ("benchmarks/test_best_deployment.py", None), (NODE, None)],
+)
+def test_its_file_is_collected_where_it_is_named(argument: str, ignored: bool | None) -> None:
+    """A run of all questions has no part of it; other files are nobody's business here."""
+    config: Any = SimpleNamespace(args=[argument])
+    assert pytest_ignore_collect(REPOSITORY / "benchmarks/test_best_deployment.py", config) is ignored
+    assert pytest_ignore_collect(REPOSITORY / "benchmarks/test_padding.py", config) is None
+
+
+@pytest.mark.slow
 def test_it_is_no_part_of_a_run_of_all_questions(suite: Suite) -> None:
     """It is collected where it is named, as a skip that says who asks."""
     everything = suite("benchmarks", "--collect-only", "-q", "--preset=quick")
