@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 from baselines.commands import tune
+from baselines.comparing.tuning_file import write_answers
+from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
+from baselines.files.store import MACHINES
+from baselines.report.culprits import tuning_notices
 from baselines.requesting.log import Log
 from baselines.requesting.session import OutOfTime, Wrong
 from baselines.tuning.answer import answer_json, answer_lines, pareto_front
@@ -177,6 +181,13 @@ def test_nothing_is_chosen_that_cannot_be_told_from_the_default() -> None:
     kept = [searched(drawn(seed, lambda _: 0.1), space())[1] for seed in range(12)]
     assert sum(one.best == space().default for one in kept) >= 11
     assert all(one.best == space().default for one in kept if one.nothing_to_gain)
+
+
+def test_no_knob_is_chosen_that_cannot_be_told_from_none() -> None:
+    """The backend is worth something and no knob is: what is recommended has none turned."""
+    outcomes = [searched(drawn(seed, lambda one: seconds(one.plain)), space())[1] for seed in range(20)]
+    assert all(one.best.backend == "onnxruntime" for one in outcomes)
+    assert sum(not one.best.knobs for one in outcomes) >= 18
 
 
 def test_a_knob_that_helps_is_kept_and_its_worth_told() -> None:
@@ -376,6 +387,18 @@ def test_an_answer_for_programs_can_be_written() -> None:
     assert Candidate.from_json(found["best"]) == outcome.best
     assert found["compared"][-1]["times_better"][0] < 1 / math.exp(found["compared"][-1]["log_ratio"])
     assert found["out"][0]["why"] == "no"
+
+
+def test_the_report_of_the_run_tells_the_answer(tmp_path: Path) -> None:
+    """In a notice, without the lines to type; a file that is something else is refused with what to do."""
+    (tmp_path / "run.json").write_text(next(MACHINES.glob("*/*/*.json")).read_text())
+    run = read_run(tmp_path / "run.json")
+    assert tuning_notices(run) == []
+    write_answers(tmp_path, [{"lines": ["bert: the best", "  run this", "  $ python x", "  more"]}])
+    assert tuning_notices(run) == ["bert: the best; run this"]
+    (tmp_path / "tuning.json").write_text("[]")
+    with pytest.raises(RunFileError, match=r"not what `python -m baselines tune` writes: .*; remove it"):
+        tuning_notices(run)
 
 
 def asked_of(*words: str) -> argparse.Namespace:

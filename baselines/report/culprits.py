@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Final
 
 from baselines.comparing import tuning_file
 from baselines.comparing.bisection_file import read_answers
 from baselines.files.run import Run
 
-_FIRST: Final = 5
-"""Lines of a search's answer: what to run, its numbers, and what it was compared with."""
+_TYPED: Final = "$"
+"""Before the lines to type, which follow what to run and what it was compared with."""
 
 
 def culprit_notices(run: Run) -> list[str]:
@@ -19,4 +20,4 @@ def culprit_notices(run: Run) -> list[str]:
 
 def tuning_notices(run: Run) -> list[str]:
     """A notice per question that a search for the best deployment answered: what to run, and what it was compared with."""
-    return ["; ".join(lines[:_FIRST]) for lines in tuning_file.read_answers(run)]
+    return ["; ".join(takewhile(lambda line: not line.startswith(_TYPED), lines)) for lines in tuning_file.read_answers(run)]
