@@ -21,6 +21,8 @@ from baselines.tuning.search import LEAST_PAIRS, Search
 from baselines.tuning.space import Candidate
 
 MOST_PAIRS: Final = 12
+SAFETY: Final = 1.5
+"""So many times what the fewest launch pairs of later comparisons are expected to take is kept for them."""
 LEVEL: Final = 0.025
 """On each side of an interval: where two are equal, they are told apart once in twenty comparisons."""
 
@@ -78,7 +80,7 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
     compared: dict[tuple[Candidate, Candidate], Compared] = {}
 
     def beside(measured: Candidate, reference: Candidate, *later: Candidate | None) -> Compared:
-        kept_s = sum(LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
+        kept_s = sum(SAFETY * LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
         now_s = search.measurer.elapsed_s
         share_s = now_s + (search.end_s - now_s) / (1 + len(later))
         one = side_by_side(search, measured, reference, until_s=share_s, end_s=search.end_s - kept_s)

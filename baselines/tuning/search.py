@@ -27,7 +27,7 @@ PRIOR_SD: Final = Policy().prior_run_sd
 """How far launches lie apart before a search has seen it, as for runs."""
 LAUNCH_S: Final = 12.0
 """What a launch is taken to cost before the first of its backend; a launch pair costs PAIR_FACTOR times its two."""
-PAIR_FACTOR: Final = 1.3
+PAIR_FACTOR: Final = 1.6
 FEW: Final = 12
 """So many plain candidates race at once, without a stage of number formats before."""
 FORMATS: Final = (0.30, 2, 0.40)
