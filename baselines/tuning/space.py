@@ -89,7 +89,7 @@ class Space:
 
     def settings(self, one: Candidate) -> list[Setting]:
         """The settings of knobs that mean something for a candidate: with one thread nobody waits for another."""
-        waiting = ("wait_policy", "spinning", "openmp") if one.threads == 1 else ()
+        waiting = ("wait_policy", "spinning", "openmp", "kmp_blocktime") if one.threads == 1 else ()
         return [setting for setting in self.knobs.get(one.backend, ()) if setting[0] not in waiting]
 
 
