@@ -15,15 +15,23 @@ from fixtures.backends.registry import CARDS, PIPELINES, backend_class, takes_te
 from fixtures.model.prepared import PreparedModel, prepare_in_subprocess
 from tests.suite import REPOSITORY
 
-TRIED = (*PIPELINES, "pytorch", "onnxruntime")
-TORCH_FINDS = {
+TRIED = (*PIPELINES, "pytorch", "tensorflow_graph", "onnxruntime")
+FOUND_BY_TORCH = {
     "optree": "torch looks it up among what is installed, and walks nested outputs with it for torch.compile",
-    "opt_einsum": "torch.einsum orders products of three operands and more by it, which no encoder has",
+    "opt_einsum": "torch.einsum orders products of three operands and more by it",
     "PIL": "transformers has images",
     "psutil": "counts CPUs and memory, and computes nothing",
     "pydot": "torch draws graphs with it",
 }
 """What PyTorch and transformers import wherever it is installed, and why it is nothing to a forward pass."""
+FOUND_BY_KERAS = {
+    "PIL": "Keras has images",
+    "psutil": "counts CPUs and memory, and computes nothing",
+    "pydot": "Keras draws graphs with it",
+    "safetensors": "keras-hub reads checkpoints with it, and does not ask pip for it",
+    "scipy": "Keras has images and signals",
+}
+"""The same of Keras and keras-hub."""
 SERVED = """
 import json, sys
 from importlib.metadata import packages_distributions
@@ -70,8 +78,7 @@ def test_a_worker_imports_what_its_card_stands_on(name: str, minilm: PreparedMod
     assert done.returncode == 0, done.stderr
     imported: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     stands_on = set(required_by(needs_of(name)))
-    beside = TORCH_FINDS if "torch" in card.distributions else {}
-    foreign = {
-        package: owners for package, owners in imported.items() if package not in beside and not stands_on & set(owners)
-    }
+    needs = card.distributions
+    beside = {*(FOUND_BY_TORCH if "torch" in needs else ()), *(FOUND_BY_KERAS if "tensorflow" in needs else ())}
+    foreign = {one: owners for one, owners in imported.items() if one not in beside and not stands_on & set(owners)}
     assert not foreign, f"{name} also imports {foreign}"
