@@ -56,7 +56,7 @@ def require_head(folder: Path, name: str, head: str) -> None:
     assert prepared.head == head
     assert type(model).__name__.endswith(end)
     assert prepared.parameters == sum(parameter.numel() for parameter in model.parameters())
-    assert prepared.flop == {"3x32": counted(prepared, 3, 32), "1x32": counted(prepared, 3, 32) // 3}
+    assert prepared.flop == {f"{batch}x32": counted(prepared, batch, 32) for batch in (3, 1)}
     (batch,) = read_problem(prepared.cases["3x32"]).batches
     taken = {"input_ids": torch.from_numpy(batch.inputs["input_ids"])}
     with torch.inference_mode():
