@@ -1,0 +1,114 @@
+"""The study of operators of attention: its table holds the truth, and a real launch pair loads both graphs."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.backends.registry import backend_class
+from studies import loop, ort_attention
+from tests.suite import python_m
+
+
+def record(number: int, log_ratio: float, *, precision: str = "fp32") -> dict[str, Any]:
+    """A launch pair in which the side that is loaded first is 2 % slower."""
+    first = number % 2 == 0
+    size = {"log_ratio": log_ratio + (0.02 if first else -0.02), "first": first, "plain_s": 0.1, "fused_s": 0.09}
+    words = {"machine": "m", "busy": False, "threads": 2, "study": "2026-01-01 00:00", "versions": {"onnxruntime": "1"}}
+    what = {"model": "bert-tiny", "precision": precision, "way": "optimizer", "number": number}
+    return {**words, **what, "graph": {"Attention": 2, "MatMul": 6}, "sizes": {"1x32": size}}
+
+
+def rows(records: list[dict[str, Any]]) -> list[str]:
+    """Of the only table."""
+    return [line for line in ort_attention.show(records) if line.startswith("| bert-tiny")]
+
+
+def test_the_order_of_loading_is_taken_off() -> None:
+    """-10 % without noise is -10 %, whatever the side that is loaded first loses."""
+    lines = list(ort_attention.show([record(number, -0.105361) for number in range(4)]))
+    assert lines[0] == "`m`, 2026-01-01, 2 threads; onnxruntime 1:"
+    (row,) = rows([record(number, -0.105361) for number in range(4)])
+    assert row == "| bert-tiny | fp32 | 1x32 | optimizer | Attention | 4 | 100 ms | 90 ms | -10.0% [-10.0%, -10.0%] |"
+
+
+def test_intervals_hold_the_truth() -> None:
+    """Nineteen of twenty."""
+    chance, held = random.Random(1), 0  # noqa: S311
+    for _ in range(400):
+        (row,) = rows([record(number, chance.gauss(-0.105361, 0.02)) for number in range(8)])
+        low, high = (float(word.rstrip("%")) for word in row.partition("[")[2].partition("]")[0].split(", "))
+        held += low <= -10.0 <= high
+    assert 0.92 < held / 400 < 0.98
+
+
+def test_two_launch_pairs_say_nothing() -> None:
+    """No row without an interval; formats are rows of their own."""
+    few = [record(number, -0.1) for number in range(2)]
+    enough = [record(number, -0.1, precision="int8") for number in range(4)]
+    (row,) = rows([*few, *enough])
+    assert "| int8 |" in row
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show",), "has no line; measure some: python -m studies.ort_attention measure"),
+        (("measure", "--threads", "4096"), "--threads 4096: cannot pick CPUs on 4096 physical cores"),
+        (("measure", "--pairs", "0"), "--pairs 0: nothing would be measured"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str) -> None:
+    """In a line, before anything is prepared."""
+    assert ort_attention.main([*arguments, "--data", str(tmp_path / "none.jsonl")]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_unknown_way_is_refused() -> None:
+    """With those that there are."""
+    done = python_m("studies.ort_graphs", "checkpoint", "by-hand", "folder")
+    assert done.returncode == 2
+    assert "CHECKPOINT optimizer|onnxscript|opset23 FOLDER" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(backend_class("onnxruntime").unavailable() is not None, reason="needs ONNX Runtime")
+def test_every_way_is_measured(tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch pair of bert-tiny for each: an operator of attention in each layer, quantised where it can be."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    data = tmp_path / "data.jsonl"
+    asked = ("--models", "bert-tiny", "--sizes", "1x32,2x32", "--pairs", "1", "--threads", "1", "--data", str(data))
+    assert ort_attention.main(["measure", *asked]) == 0
+    found = {(one["precision"], one["way"]): one for one in loop.records_in(data)}
+    assert {key: [name for name in one["graph"] if name.endswith("Attention")] for key, one in found.items()} == {
+        ("fp32", "optimizer"): ["Attention"],
+        ("fp32", "onnxscript"): ["Attention"],
+        ("fp32", "opset23"): ["Attention"],
+        ("int8", "optimizer"): ["QAttention"],
+        ("int8", "onnxscript"): ["Attention"],
+        ("int8", "opset23"): ["Attention"],
+    }
+    assert {one["graph"][name] for one in found.values() for name in one["graph"] if name.endswith("Attention")} == {2}
+    assert not any("Softmax" in one["graph"] for one in found.values())
+    assert all(one["sizes"].keys() == {"1x32", "2x32"} for one in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(backend_class("onnxruntime").unavailable() is not None, reason="needs ONNX Runtime")
+def test_a_graph_that_takes_a_mask_for_a_length_is_refused(
+    tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ONNX Runtime's optimiser makes it where nobody says otherwise: it answers a row padded on the left wrongly."""
+    from onnxruntime.transformers.fusion_options import FusionOptions
+
+    from fixtures.model.__main__ import prepare
+    from studies.ort_graphs import GraphError, make
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    monkeypatch.setattr(FusionOptions, "use_raw_attention_mask", lambda *_: None)
+    checkpoint = prepare("bert-tiny", [(1, 32)], artefacts=[]).checkpoint
+    with pytest.raises(GraphError, match="optimizer at fp32: at 2x16 it differs from PyTorch by"):
+        make(checkpoint, "optimizer", tmp_path)
