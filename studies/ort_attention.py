@@ -64,8 +64,8 @@ class Place:
     """Where the launch pairs of a model are measured."""
 
     model: PreparedModel
-    graphs: Path
-    """A folder for each way, as studies/ort_graphs.py fills it."""
+    graphs: Mapping[str, Path]
+    """By way, the folder that studies/ort_graphs.py fills."""
     keeper: Keeper
     topology: Topology
 
@@ -76,7 +76,7 @@ class Place:
             raise StudyError(f"{self.model.name} has no {word}: {self.model.failed[word]}")
         fused, plain = (
             ModelFiles(checkpoint=self.model.checkpoint, prepared={word: file})
-            for file in (self.graphs / way / precision / "model.onnx", self.model.artefacts[word])
+            for file in (self.graphs[way] / precision / "model.onnx", self.model.artefacts[word])
         )
         bench = Bench(keeper=self.keeper, files=fused, cases=self.model.cases)
         cpus = self.topology.pick_cpus(threads)
@@ -102,24 +102,27 @@ class Place:
 
 @contextlib.contextmanager
 def places(options: argparse.Namespace) -> Iterator[list[Place]]:
-    """All models, prepared, with the graphs of all ways; these are gone afterwards."""
+    """All models, prepared, with the graphs of all ways."""
     words = sorted({str(backend_class(BACKEND).artefact(precision)) for precision in options.precisions})
     shapes = [(size.batch_size, size.sequence_length) for size in options.sizes]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        keeper, topology = Keeper(folder=folder, time_out_s=600.0), Topology.of_this_process()
+    with tempfile.TemporaryDirectory() as folder:
+        keeper, topology = Keeper(folder=Path(folder), time_out_s=600.0), Topology.of_this_process()
         made: list[Place] = []
-        for model in options.models:
-            prepared = prepare_in_subprocess(model, shapes, artefacts=words, progress=tell)
-            graphs = folder / f"model{len(made)}"
-            for way in options.ways:
-                tell(f"{model}: making the graphs of {way} ...")
-                command = [sys.executable, "-m", "studies.ort_graphs", str(prepared.checkpoint), way, str(graphs / way)]
-                done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    raise StudyError(f"{model}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-            made.append(Place(model=prepared, graphs=graphs, keeper=keeper, topology=topology))
+        for name in options.models:
+            model = prepare_in_subprocess(name, shapes, artefacts=words, progress=tell)
+            graphs = {way: graphs_of(model, way) for way in options.ways}
+            made.append(Place(model=model, graphs=graphs, keeper=keeper, topology=topology))
         yield made
+
+
+def graphs_of(model: PreparedModel, way: str) -> Path:
+    """The folder with a way's graphs, made by a process of its own: what measures imports no framework."""
+    tell(f"{model.name}: {way} ...")
+    command = [sys.executable, "-m", "studies.ort_graphs", str(model.checkpoint), way]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StudyError(f"{model.name}: {done.stderr.strip().rpartition('error: ')[2] or f'exit code {done.returncode}'}")
+    return Path(done.stdout.strip())
 
 
 def tell(line: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m studies.ort_graphs CHECKPOINT WAY FOLDER`: a checkpoint's graph with attention as one operator, fp32 and int8.
+"""`python -m studies.ort_graphs MODEL WAY`: a model's graph with attention as one operator, at fp32 and int8.
 
 The ways to such an operator that are offered with ONNX Runtime, beside the graph that the suite serves, in which its
 optimiser finds no attention (fixtures/model/onnx_export.py):
@@ -7,28 +7,38 @@ optimiser finds no attention (fixtures/model/onnx_export.py):
     onnxscript    the same export as the suite's; onnxscript's fusions for ONNX Runtime make com.microsoft.Attention of it
     opset23       exported with sdpa in ONNX's opset 23, which has an operator Attention of its own
 
-FOLDER gets `fp32/model.onnx` and `int8/model.onnx`, each with the count of its operators beside it, as the card of ONNX
-Runtime reads them. Each has answered batches that are padded on the left and on the right as PyTorch does.
+It prints the folder in the cache that has `fp32/model.onnx` and `int8/model.onnx`, each with the count of its operators
+beside it, as the card of ONNX Runtime reads them. Each has answered batches that are padded on the left and on the right as
+PyTorch does. `--backend-file=studies/onnxruntime_fused.py` measures them in all questions.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from fixtures.model.foreign import silence
+from fixtures.machine.fingerprint import int8_sums_saturate
+from fixtures.model import cache
+from fixtures.model.checkpoint import content_sha256, find_or_build
+from fixtures.model.foreign import making
 from fixtures.model.loading import EAGER, accepted_inputs, load_model
+from fixtures.model.prepared import PreparationError
 
 OPERATORS: Final = ("Attention", "QAttention", "MultiHeadAttention")
 TOLERANCES: Final = {"fp32": 1e-3, "int8": 1.5}
 """Largest difference from fp32 PyTorch's last hidden state, as on the card of ONNX Runtime."""
+PACKAGES: Final = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")
+FUSIONS: Final = "fusions.json"
 
 
-class GraphError(Exception):
+class GraphError(PreparationError):
     """A graph is not what it should be; the message says what is wrong."""
 
 
@@ -162,6 +172,7 @@ def quantized(fp32: Path, file: Path) -> None:
         file,
         weight_type=QuantType.QInt8,
         per_channel=True,
+        reduce_range=int8_sums_saturate(),
         nodes_to_exclude=[node.name for node in nodes if node.op_type == "Attention" and not node.domain],
         extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )
@@ -179,7 +190,7 @@ def padded(vocabulary: int, batch_size: int, sequence_length: int) -> dict[str, 
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
 
 
-def check(checkpoint: Path, file: Path, tolerance: float) -> dict[str, int]:
+def check(checkpoint: Path, file: Path, name: str, tolerance: float) -> dict[str, int]:
     """Compares answers with PyTorch's, and counts operators.
 
     Raises:
@@ -191,8 +202,8 @@ def check(checkpoint: Path, file: Path, tolerance: float) -> dict[str, int]:
     import torch
 
     counts = Counter(node.op_type for node in onnx.load(file).graph.node)
-    if not any(counts[name] for name in OPERATORS):
-        raise GraphError("it has no operator of attention")
+    if not any(counts[one] for one in OPERATORS):
+        raise GraphError(f"{name} has no operator of attention")
     reference = load_model(checkpoint)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     names = accepted_inputs(reference)
@@ -206,41 +217,68 @@ def check(checkpoint: Path, file: Path, tolerance: float) -> dict[str, int]:
         error = float(np.abs(observed - expected)[arrays["attention_mask"].numpy().astype(bool)].max())
         if not error < tolerance:  # also where it is NaN
             size = f"{batch_size}x{sequence_length}"
-            raise GraphError(f"at {size} it differs from PyTorch by {error:.2g}, more than {tolerance:g}")
-    return {name: counts[name] for name in (*OPERATORS, "MatMul", "MatMulInteger", "Softmax") if counts[name]}
+            raise GraphError(f"{name}: at {size} it differs from PyTorch by {error:.2g}, more than {tolerance:g}")
+    return {one: counts[one] for one in (*OPERATORS, "MatMul", "MatMulInteger", "Softmax") if counts[one]}
 
 
 def make(checkpoint: Path, way: str, folder: Path) -> None:
-    """Both graphs of one way; raises GraphError."""
+    """Both graphs of one way; raises GraphError, or PreparationError where a tool fails."""
     files = {precision: folder / precision / "model.onnx" for precision in TOLERANCES}
     for file in files.values():
         file.parent.mkdir(parents=True)
-    WAYS[way](checkpoint, folder, files["fp32"])
-    for path in folder.glob("exported.onnx*"):
-        path.unlink()
-    quantized(files["fp32"], files["int8"])
-    for precision, file in files.items():
-        try:
-            fusions = check(checkpoint, file, TOLERANCES[precision])
-        except GraphError as error:
-            raise GraphError(f"{way} at {precision}: {error}") from None
-        (file.parent / "fusions.json").write_text(json.dumps({"fusions": fusions}) + "\n", encoding="utf-8")
+    with making(f"the graph of {way} cannot be made"):
+        WAYS[way](checkpoint, folder, files["fp32"])
+        for path in folder.glob("exported*"):
+            path.unlink()
+        quantized(files["fp32"], files["int8"])
+        for precision, file in files.items():
+            fusions = check(checkpoint, file, f"{way} at {precision}", TOLERANCES[precision])
+            (file.parent / FUSIONS).write_text(json.dumps({"fusions": fusions}) + "\n", encoding="utf-8")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the command; 2 where the graphs cannot be made."""
-    if len(arguments) != 3 or arguments[1] not in WAYS:
-        print(f"usage: python -m studies.ort_graphs CHECKPOINT {'|'.join(WAYS)} FOLDER", file=sys.stderr)
-        return 2
-    checkpoint, way, folder = arguments
+def place(checkpoint: Path, way: str) -> Path:
+    """Where the graphs of a way are kept, or would be: by the checkpoint's content, and what makes them of it.
+
+    Raises:
+        GraphError: a package is missing that makes them.
+    """
     try:
-        with silence():
-            make(Path(checkpoint).absolute(), way, Path(folder).absolute())
-    except GraphError as error:
+        versions = {package: version(package) for package in PACKAGES}
+    except PackageNotFoundError as error:
+        raise GraphError(f"{error.name} is not installed: pip install '.[onnxruntime]'") from None
+    recipe = cache.sha256_of([Path(__file__)])
+    made_from = {"recipe": recipe, "way": way, "reduced_range": int8_sums_saturate(), **versions}
+    return cache.root() / "ort_graphs" / content_sha256(checkpoint)[:16] / f"{way}-{cache.key(made_from)}"
+
+
+def complete(folder: Path) -> bool:
+    """Whether all is there: a folder of the cache is renamed into its place when it is whole."""
+    return all((folder / precision / FUSIONS).is_file() for precision in TOLERANCES)
+
+
+def find_or_make(model: str, way: str, *, progress: Callable[[str], None]) -> Path:
+    """The folder with the graphs of a model, by name, directory or hub id; raises PreparationError."""
+    checkpoint = find_or_build(model, progress=progress)
+    tell = functools.partial(progress, f"making the graphs of {way} ...")
+    made = functools.partial(make, checkpoint, way)
+    return cache.found_or_made(place(checkpoint, way), made, complete=complete, tell=tell)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; 2 where the graphs cannot be made."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.ort_graphs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="a name, a directory or a hub id")
+    parser.add_argument("way", choices=tuple(WAYS))
+    options = parser.parse_args(arguments)
+    try:
+        print(find_or_make(options.model, options.way, progress=lambda line: print(line, file=sys.stderr, flush=True)))
+    except PreparationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from fixtures.backends.registry import backend_class
 from studies import loop, ort_attention
-from tests.suite import python_m
+from tests.suite import SHORT, Suite, python_m
 
 
 def record(number: int, log_ratio: float, *, precision: str = "fp32") -> dict[str, Any]:
@@ -67,11 +68,16 @@ def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], arg
     assert said in capsys.readouterr().err
 
 
-def test_an_unknown_way_is_refused() -> None:
-    """With those that there are."""
-    done = python_m("studies.ort_graphs", "checkpoint", "by-hand", "folder")
+def test_the_command_refuses_what_there_is_not(tmp_path: Path) -> None:
+    """An unknown way, with those that there are; a model that is none."""
+    done = python_m("studies.ort_graphs", "bert-tiny", "by-hand")
     assert done.returncode == 2
-    assert "CHECKPOINT optimizer|onnxscript|opset23 FOLDER" in done.stderr
+    assert "choose from" in done.stderr
+    assert "onnxscript" in done.stderr
+    done = python_m("studies.ort_graphs", str(tmp_path), "optimizer")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
@@ -112,3 +118,26 @@ def test_a_graph_that_takes_a_mask_for_a_length_is_refused(
     checkpoint = prepare("bert-tiny", [(1, 32)], artefacts=[]).checkpoint
     with pytest.raises(GraphError, match="optimizer at fp32: at 2x16 it differs from PyTorch by"):
         make(checkpoint, "optimizer", tmp_path)
+
+
+CARD = "--backend-file=studies/onnxruntime_fused.py"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(backend_class("onnxruntime").unavailable() is not None, reason="needs ONNX Runtime")
+def test_the_card_measures_its_graphs(suite: Suite) -> None:
+    """Without them it says how they are made; with them it has a result at both formats, and int4 has a reason."""
+    common = ("benchmarks/test_precision.py", *SHORT, "--backends=onnxruntime_fused", CARD, "-rs")
+    without = suite(*common, "--precisions=fp32")
+    assert without.code == 1
+    assert "optimizer" in without.text
+    assert "no such graph was made of this model: python -m studies.ort_graphs" in without.text
+    shutil.rmtree(suite.runs)
+    made = python_m("studies.ort_graphs", "bert-tiny", "optimizer", environment=suite.environment)
+    assert made.returncode == 0, made.stderr
+    ended = suite(*common, "--precisions=fp32,int8,int4")
+    assert ended.code == 0, ended.text
+    graphs = {name.partition("-threads")[0]: one["extra_info"]["graph"] for name, one in ended.benchmarks.items()}
+    assert graphs["onnxruntime_fused-fp32"]["Attention"] == 2
+    assert graphs["onnxruntime_fused-int8"]["QAttention"] == 2
+    assert "onnxruntime_fused has no int4" in ended.text
