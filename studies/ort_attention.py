@@ -221,7 +221,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     made.add_argument("command", choices=("measure", "show"))
     made.add_argument("--pairs", type=int, default=10, help="launch pairs of each (%(default)s)")
-    made.add_argument("--models", nargs="+", default=["bert-base-cased", "minilm"], help="%(default)s")
+    made.add_argument("--models", nargs="+", default=["bert-base-cased", "bert-mini"], help="%(default)s")
     made.add_argument("--precisions", nargs="+", choices=tuple(TOLERANCES), default=list(TOLERANCES), help="%(default)s")
     made.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS), help="%(default)s")
     made.add_argument("--sizes", type=problem_sizes, default="1x32,1x128,8x128,1x512", help="batch x sequence (%(default)s)")
