@@ -54,9 +54,7 @@ EFFORT: Final = Effort(
     warm_up_time_s=3.0,
 )
 """Of the quick preset."""
-HEADS: Final = (
-    "model | format | size | graph | operator | launch pairs | the suite's | this | this / the suite's, 95 % interval"
-)
+HEADS: Final = "model | format | size | way | its operator | launch pairs | without | with it | difference, 95 % interval"
 
 
 @dataclass(frozen=True, kw_only=True)
