@@ -39,8 +39,8 @@ class Worker:
     """Threads that the framework narrowed to one CPU."""
     page_faults: float | None
     """Minor ones, for each forward pass; None where the file does not say."""
-    openmp: tuple[str, ...] | None
-    """Names of the OpenMP runtimes that are mapped; None where knobs were not looked at."""
+    openmp: str | None
+    """The library in which its process finds GOMP_parallel; empty: in none. None where knobs were not looked at."""
 
     @property
     def busy_cpus(self) -> float | None:
@@ -180,7 +180,7 @@ def _point(result: Result, record: Mapping[str, Any], reach: Reach) -> Point:
 
 
 def _worker(words: Mapping[str, Any]) -> Worker:
-    libraries = mapping(words.get("tuning")).get("openmp_libraries")
+    tuning = mapping(words.get("tuning"))
     masks = [one for one in _list(words.get("thread_masks")) if isinstance(one, list) and len(one) == 2]
     return Worker(
         cpus=_cpus(words.get("cpus")),
@@ -191,7 +191,7 @@ def _worker(words: Mapping[str, Any]) -> Worker:
         pool_threads=_told(mapping(words.get("pool")).get("intra_op")) or None,
         pinned=_told(words.get("pinned_by_framework")),
         page_faults=number(words.get("page_faults")),
-        openmp=None if libraries is None else tuple(_text(one).rpartition("/")[2] for one in _list(libraries)),
+        openmp=_text(tuning.get("openmp")).rpartition("/")[2] if tuning else None,
     )
 
 

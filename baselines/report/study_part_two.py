@@ -106,10 +106,10 @@ PART_TWO: Final = (
         facts=cases.openmp_users,
         statement="Of the frameworks only PyTorch, eager or compiled, uses OpenMP.",
         study="It tuned OpenMP for PyTorch and TorchScript alone.",
-        rule="The OpenMP runtimes that /proc/PID/maps shows in a worker as it comes. For it: one in PyTorch's, none in "
-        "another's; against it: the other way round. That PyTorch calls it is proven where it is exchanged "
-        "(openmp).",
-        found="runtimes mapped: {}",
+        rule="Where a worker as it comes finds GOMP_parallel, by /proc/PID/maps; a runtime that another package brings "
+        "along for itself is not found. For it: PyTorch's finds one, another finds none; against it: the other way "
+        "round. That PyTorch calls it is proven where it is exchanged (openmp).",
+        found="GOMP_parallel is found in {}",
         lacking="no benchmark without a knob",
     ),
     _Claim(

@@ -92,16 +92,15 @@ def openmp_on_many(points: Sequence[Point], run: Run) -> Iterator[Compared]:
 
 
 def openmp_users(points: Sequence[Point]) -> Iterator[Case]:
-    """Each backend as it comes: for the claim where PyTorch's has an OpenMP runtime mapped, or another has none."""
-    told: dict[str, tuple[str, ...]] = {}
+    """Each backend as it comes: for the claim where PyTorch's finds an OpenMP runtime, or another finds none."""
+    told: dict[str, str] = {}
     for point in asked(points, "runtime_tuning"):
         for worker in point.workers if _knob(point) == NONE else ():
             if worker.openmp is not None:
                 told.setdefault(point.backend, worker.openmp)
-    for backend, libraries in told.items():
+    for backend, library in told.items():
         of_pytorch = backend.startswith(("pytorch", "torch"))
-        seen = ", ".join(libraries) or "none"
-        yield Case(what=backend, estimate=0.0, half_width=0.0, says=bool(libraries) == of_pytorch, seen=seen)
+        yield Case(what=backend, estimate=0.0, half_width=0.0, says=bool(library) == of_pytorch, seen=library or "none")
 
 
 def second_socket(points: Sequence[Point], _: Run) -> Iterator[Compared]:
