@@ -4,7 +4,7 @@ Usage: `python -m studies.tune record [--passes N]` measures 48 configurations o
 each pass a launch of each and a launch pair of each with the default. The first half of the passes is what searches are
 replayed on, the second half says which was the best. `replay [--searches N]` replays them, on spaces whose knobs do nothing
 too, and beside them random search and optuna's, where it is installed. `whole [--searches N]` runs some as a user runs them.
-All append lines to studies/data/tune.jsonl; `show` prints the Markdown of docs/tune.md.
+All append lines to studies/data/tune.jsonl; `show` prints Markdown of all there is.
 """
 
 from __future__ import annotations

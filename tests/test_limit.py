@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from fixtures.asked.precisions import INSTRUCTIONS
+from baselines.comparing.instructions import INSTRUCTIONS
 from fixtures.backends.interface import PRECISIONS
 from fixtures.instance.handle import Instance
 from fixtures.machine.fingerprint import isa_flags

@@ -23,6 +23,8 @@ def two(folder: Path, *, fast_s: float = 0.010, slow_s: float = 0.020, **changes
     fast = measured("onnxruntime-fp32-threads2", fast_s, threads=2, instances=[(0, 1)], extra=busy)
     slow = measured("pytorch-fp32-threads2", slow_s, threads=2, instances=[(0, 1)], extra=busy)
     slow["extra_info"]["model"]["name"] = changes.pop("model", "bert-tiny")
+    if "config_sha256" in changes:
+        slow["extra_info"]["model"]["config_sha256"] = changes.pop("config_sha256")
     return (
         run_folder(folder / "fast", fast, machine_info=machine("fast-2c")),
         run_folder(folder / "slow", slow, machine_info=machine("slow-2c"), **changes),
@@ -84,8 +86,9 @@ def test_sizes_that_only_one_measured_are_left_out_and_named(tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("changes", "arguments", "said"),
     [
-        ({"model": "bert-mini"}, (), "measured with model bert-mini, and "),
+        ({"model": "bert-mini"}, (), "measured with model bert-mini e5e226, and "),
         ({"run": {"inputs": "text"}}, (), "measured with inputs text, and "),
+        ({"config_sha256": "other"}, (), "measured with model bert-tiny other, and "),
         ({}, ("--price", "4.85"), "one price for 2 runs: say whose each is, --price A=4.85,B=..."),
         ({}, ("--price", "C=1"), "--price C: there are A, B, fast-2c, slow-2c"),
         ({}, ("--plan", "plan.json"), "--plan plan.json: a plan is made of one run, and 2 were named"),

@@ -342,13 +342,42 @@ def test_which_cores_are_few(tmp_path: Path) -> None:
     assert claim_of(tmp_path / "b", "openmp_on_many_cores", records).cases
 
 
-def test_a_machine_of_few_cores_answers_out_of_the_box(tmp_path: Path) -> None:
-    """There all cores are few; on a machine of many they are not."""
-    records = [*out_of_the_box((1, 32, 0.2), backend="torchscript"), *out_of_the_box((1, 32, 0.1), backend="tensorflow_xla")]
-    for cores, expected in ((2, Answer.HOLDS), (48, Answer.UNTESTED)):
-        machine = {"machine_id": f"a-1-1-{cores}c-00000000", "hard": {"physical_cores": cores}, "soft": {}}
-        claim = claim_of(tmp_path / str(cores), "tensorflow_on_few_cores", records, machine_info=machine)
-        assert claim.answer is expected
+def test_few_cores_out_of_the_box_are_those_that_were_granted(tmp_path: Path) -> None:
+    """On a machine of many, some may be; with two CPUs to a core there are fewer cores than CPUs."""
+    machine = {"machine_id": "a-1-1-48c-00000000", "hard": {"physical_cores": 48}, "soft": {}}
+    small = {"machine_id": "a-1-1-4c-00000000", "hard": {"physical_cores": 4}, "soft": {}}
+    for cpus, where, expected in (
+        (2, machine, Answer.HOLDS),
+        (48, machine, Answer.UNTESTED),
+        (8, machine, Answer.UNTESTED),
+        (8, small, Answer.HOLDS),
+    ):
+        records = [
+            *out_of_the_box((1, 32, 0.2), backend="torchscript"),
+            *out_of_the_box((1, 32, 0.1), backend="tensorflow_xla"),
+        ]
+        for one in records:
+            one["extra_info"]["per_instance"][0]["cpus"] = list(range(cpus))
+        folder = tmp_path / f"{cpus} of {where['machine_id']}"
+        assert claim_of(folder, "tensorflow_on_few_cores", records, machine_info=where).answer is expected
+
+
+def test_of_alternatives_the_one_that_decided_is_shown(tmp_path: Path) -> None:
+    """A disturbed one that looks better decides nothing, and stands for nothing."""
+    records = tuned({"huge_pages off": 0.05, "huge_pages madvise": 0.01})
+    disturbed = next(one for one in records if "madvise" in one["param"])
+    disturbed["extra_info"] |= {"wait_share": 0.5, "others_share": 0.5}
+    claim = claim_of(tmp_path, "huge_pages", records)
+    (only,) = claim.cases
+    assert (claim.answer, only.disturbed) == (Answer.HOLDS, False)
+    assert "huge pages off" in only.what
+
+
+def test_one_framework_alone_says_nothing_of_who_uses_openmp(tmp_path: Path) -> None:
+    """That ONNX Runtime finds none is no difference to a PyTorch that was not asked."""
+    (plain,) = tuned({}, backend="onnxruntime")
+    plain["extra_info"]["per_instance"][0]["tuning"] = {"openmp": None, "openmp_libraries": []}
+    assert claim_of(tmp_path, "openmp_users", [plain]).answer is Answer.UNTESTED
 
 
 def test_onednn_counts_the_same_whichever_it_comes_with(tmp_path: Path) -> None:

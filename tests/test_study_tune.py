@@ -12,7 +12,7 @@ import pytest
 from baselines.tuning.space import Candidate
 from studies.loop import StudyError
 from studies.tune import CONFIGURATIONS, show, space_of
-from studies.tune_replay import Data, by_chance, by_tune, choosers, replayed, replayed_on_nothing
+from studies.tune_replay import Data, choosers, replayed, replayed_on_nothing
 
 LAYOUTS = [(None, 1), (1, 1), (2, 1), (1, 2)]
 POSSIBLE = {
@@ -85,7 +85,6 @@ def test_searches_are_replayed_on_what_was_recorded() -> None:
     assert lost["tune"] <= lost["random launches"]
     nothing = list(replayed_on_nothing(data, 6))
     assert sum(one["default"] for one in nothing) >= 5
-    assert (by_tune, by_chance) == tuple(choosers()[how] for how in ("tune", "random launches"))
 
 
 def test_what_is_shown() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +22,7 @@ from baselines.files.run_folder import RunFileError
 from baselines.files.store import MACHINES
 from baselines.report.culprits import tuning_notices
 from baselines.requesting.log import Log
-from baselines.requesting.session import OutOfTime, Wrong
+from baselines.requesting.session import OutOfTime, Session, Wrong
 from baselines.tuning.answer import answer_json, answer_lines, pareto_front
 from baselines.tuning.asked import default_of, questions_of
 from baselines.tuning.beside import Outcome, finish
@@ -444,3 +446,36 @@ def test_a_search_has_an_end() -> None:
     """Without a budget it would have none."""
     with pytest.raises(RunFileError, match="--budget none: a search goes on for as long as it is given"):
         tune.run(asked_of("--budget", "none"))
+
+
+SLOW = """
+import os
+import time
+
+def pytest_addoption(parser):
+    parser.addoption("--pipes")
+
+def pytest_runtestloop(session):
+    asked, answers = map(int, session.config.getoption("pipes").split(","))
+    os.write(answers, b'{"result": "ready"}\\n')
+    for line in os.fdopen(asked):
+        time.sleep(0.5)
+        os.write(answers, b'{"result": "of the first"}\\n')
+    return True
+"""
+
+
+def test_an_answer_that_came_too_late_is_nobody_elses(tmp_path: Path) -> None:
+    """Once an answer was not there in time nothing more is asked: the next one to arrive would be taken for another's."""
+    (tmp_path / "conftest.py").write_text(SLOW)
+    arguments = [str(tmp_path), "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(tmp_path)]
+    session = Session(arguments, "--pipes", tmp_path / "said.txt", tmp_path)
+    try:
+        session.until_s = time.monotonic() + 0.05
+        with pytest.raises(OutOfTime):
+            session.ask("first")
+        session.until_s = None
+        with pytest.raises(OutOfTime):
+            session.ask("second")
+    finally:
+        session.close()

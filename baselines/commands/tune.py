@@ -34,7 +34,7 @@ from baselines.tuning.asked import (
     questions_of,
 )
 from baselines.tuning.objective import OBJECTIVES, Limits, Objective
-from baselines.tuning.space import Candidate, Space
+from baselines.tuning.space import Space
 
 if TYPE_CHECKING:
     from baselines.tuning.measuring import Measuring
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
             texts.append(text)
             answers.append(answer)
             code = max(code, int(undecided))
-        write_answers(run_folder, answers)
+            write_answers(run_folder, answers)  # hours may lie between two questions
         log.add({"answer": {"run": possible["folder"]}})
         session.finish(max(5.0, began_s + arguments.budget - time.monotonic()))
     except OutOfTime:
@@ -164,9 +164,10 @@ def answered(
     """
     from baselines.tuning.answer import answer_json, answer_lines  # scipy, which the other commands need not wait for
     from baselines.tuning.beside import finish
+    from baselines.tuning.measuring import space_words
     from baselines.tuning.search import Search
 
-    everything = [Candidate.from_json(words) for words in possible["deployments"]]
+    everything = space_words(possible)
     questions = questions_of(arguments, objective)
     for number, (batches, length) in enumerate(questions):
         plain = [one for one in everything if one.batch_size in batches and one.sequence_length == length]

@@ -12,11 +12,11 @@ from baselines.judging.wording import duration_text, three_digits
 VNNI: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
 """Those by which x86 adds products of 8-bit numbers in 32 bits, as spelled in /proc/cpuinfo."""
 
-INSTRUCTIONS: Final[Mapping[str, frozenset[str]]] = {
-    "bf16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
-    "fp16": frozenset({"avx512_fp16", "asimdhp"}),
+INSTRUCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "bf16": ("avx512_bf16", "amx_bf16", "bf16"),
+    "fp16": ("avx512_fp16", "asimdhp"),
 }
-"""Those by which CPUs compute in a format, of which one is enough (fixtures/asked/precisions.py)."""
+"""Of these, spelled as in /proc/cpuinfo (the last for ARM), a CPU needs one: without it the format is emulated in fp32."""
 
 
 def emulated_formats(run: Run) -> Iterator[str]:
@@ -26,7 +26,7 @@ def emulated_formats(run: Run) -> Iterator[str]:
         return
     for result in run.results:
         precision = str(result.configuration.get("precision"))
-        if precision in INSTRUCTIONS and INSTRUCTIONS[precision].isdisjoint(map(str, isa)):
+        if precision in INSTRUCTIONS and not set(INSTRUCTIONS[precision]).intersection(isa):
             beside = [one.median_s for one in run.results if _is_fp32_of(result, one)]
             took = duration_text(result.median_s)
             against = f", {three_digits(result.median_s / min(beside))} times as long as in fp32" if beside else ""

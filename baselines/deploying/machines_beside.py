@@ -45,7 +45,7 @@ def machines_of(runs: Sequence[tuple[Run, Sequence[Recommendation]]], prices: Ma
         raise RunFileError(f"{len(runs)} runs: at most {len(LETTERS)} are compared")
     first = runs[0][0]
     for run, _ in runs[1:]:
-        for what, mine, other in (("model", run.model, first.model), ("inputs", run.inputs, first.inputs)):
+        for what, mine, other in zip(("model", "inputs"), _measured_with(run), _measured_with(first), strict=True):
             if mine != other:
                 raise RunFileError(
                     f"{run.path}: measured with {what} {mine}, and {first.path} with {other}: nothing to compare"
@@ -61,6 +61,11 @@ def machines_of(runs: Sequence[tuple[Run, Sequence[Recommendation]]], prices: Ma
         Machine(letter=letter, run=run, found=found, price=prices.get(letter, prices.get(str(run.machine_id))))
         for letter, (run, found) in zip(LETTERS, runs, strict=False)
     )
+
+
+def _measured_with(run: Run) -> tuple[str, str]:
+    """The model, which its name alone does not say, and where its inputs come from."""
+    return f"{run.model} {str(run.results[0].identity.get('model.config_sha256'))[:12]}", str(run.inputs)
 
 
 def lines_of(machines: Sequence[Machine]) -> Iterator[str]:

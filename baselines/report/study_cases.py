@@ -59,7 +59,7 @@ def pinning(points: Sequence[Point], run: Run) -> Iterator[Compared]:
     for size, mine in by_backend_and_size(points, "core_count_scaling"):
         most = max(mine, key=lambda one: one.count("threads"))
         default = chosen.get((most.backend, most.size))
-        if default is not None and most.count("threads") >= _cores_of(default, run):
+        if default is not None and most.count("threads") >= cores_of(default, run):
             what = f"{size}: out of the box against {most.count('threads')} pinned threads"
             yield Compared(what=what, before=most, after=default)
 
@@ -88,11 +88,15 @@ def several_instances(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def local_memory(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """Memory of the farthest node against their own."""
+    return placed(points, "local", "remote", "remote memory against local")
+
+
+def placed(points: Sequence[Point], before: str, after: str, words: str) -> Iterator[Compared]:
+    """One place of memory against another, by backend and problem size."""
     for size, mine in by_backend_and_size(points, "memory_binding"):
         by_place = {one.word("memory"): one for one in mine}
-        if "local" in by_place and "remote" in by_place:
-            what = f"{size}: remote memory against local"
-            yield Compared(what=what, before=by_place["local"], after=by_place["remote"])
+        if before in by_place and after in by_place:
+            yield Compared(what=f"{size}: {words}", before=by_place[before], after=by_place[after])
 
 
 def dispatching(points: Sequence[Point], _: Run) -> Iterator[Compared]:
@@ -118,9 +122,11 @@ def decided(compared: Iterable[Compared], says: Callable[[Case], bool | None]) -
     """What each case says of its claim; of those among others the best, for all: yes where any does, no where all do."""
     cases = []
     for alternatives in grouped(measured(list(compared)), lambda case: case.among or case.what).values():
-        said = [says(case) for case in alternatives]
-        best = max(alternatives, key=lambda case: case.estimate)
-        cases.append(replace(best, says=True if True in said else None if None in said else False))
+        said = {case: says(case) for case in alternatives}
+        answer = True if True in said.values() else None if None in said.values() else False
+        # What is shown is what decided.
+        best = max((case for case in alternatives if said[case] is answer), key=lambda case: case.estimate)
+        cases.append(replace(best, says=answer))
     return tuple(cases)
 
 
@@ -134,7 +140,7 @@ def by_backend_and_size(points: Iterable[Point], question: str) -> Iterable[tupl
     return alone(points, question, lambda one: f"{one.backend}, batch {one.batch_size}, {one.sequence_length} tokens")
 
 
-def _cores_of(chosen: Point, run: Run) -> int:
+def cores_of(chosen: Point, run: Run) -> int:
     """How many threads make one on each physical core that an instance was granted: fewer would be another question."""
     granted = len({cpu for worker in chosen.workers for cpu in worker.cpus})
     cores = run.machine_hard.get("physical_cores")

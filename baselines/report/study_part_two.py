@@ -45,7 +45,7 @@ PART_TWO: Final = (
         name="allocator_thresholds",
         compared=cases.thresholds,
         says=no_effect,
-        statement="What another malloc gains is page faults: glibc's gains as much once it keeps what is freed.",
+        statement="Long texts: glibc's malloc is as fast as another one once it keeps what is freed.",
         study="Its figures do not show why. As it comes, glibc gives large blocks back to the kernel, whose pages are "
         "mapped anew in the next pass.",
         rule=f"From {LONG} positions: tcmalloc and jemalloc against glibc's malloc with raised mmap and trim thresholds. "
@@ -110,7 +110,7 @@ PART_TWO: Final = (
         "along for itself is not found. For it: PyTorch's finds one, another finds none; against it: the other way "
         "round. That PyTorch calls it is proven where it is exchanged (openmp).",
         found="GOMP_parallel is found in {}",
-        lacking="no benchmark without a knob",
+        lacking="not both PyTorch and another framework without a knob",
     ),
     _Claim(
         name="cores_matter_most",
@@ -203,9 +203,9 @@ PART_TWO: Final = (
         says=gains,
         statement="KMP_BLOCKTIME is worth tuning.",
         study="Part of its search space, 0 or 1 ms; no figure. GNU's runtime does not read it.",
-        rule="LLVM's runtime as it comes (200 ms) against the better of 0 and 1 ms, one instance alone. For it: as it "
+        rule="LLVM's runtime as it comes against the better of 0 and 1 ms, one instance alone. For it: as it "
         f"comes is slower; against it: each gains less than {_MARGIN}.",
-        found="with 200 ms it takes {} times as long as with the best",
+        found="as it comes it takes {} times as long as with the best",
         lacking="no KMP_BLOCKTIME beside LLVM's runtime as it comes",
     ),
     _Claim(

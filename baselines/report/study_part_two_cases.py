@@ -12,7 +12,7 @@ from baselines.judging.wording import counted
 from baselines.report.claims import MARGIN, Case, above, within
 from baselines.report.compared import Compared
 from baselines.report.points import Point, asked
-from baselines.report.study_cases import alone, by_backend_and_size
+from baselines.report.study_cases import alone, by_backend_and_size, cores_of, placed
 
 Knob = tuple[str, str]
 """A knob of runtime tuning and its setting."""
@@ -83,7 +83,7 @@ def jemalloc(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def openmp_on_few(points: Sequence[Point], run: Run) -> Iterator[Compared]:
     """LLVM's OpenMP runtime against GNU's, up to FEW_CORES threads."""
-    return (one for one in _openmp(points, run) if threads_of(one.before) <= FEW_CORES)
+    return (one for one in _openmp(points, run) if 1 <= threads_of(one.before) <= FEW_CORES)
 
 
 def openmp_on_many(points: Sequence[Point], run: Run) -> Iterator[Compared]:
@@ -92,32 +92,30 @@ def openmp_on_many(points: Sequence[Point], run: Run) -> Iterator[Compared]:
 
 
 def openmp_users(points: Sequence[Point]) -> Iterator[Case]:
-    """Each backend as it comes: for the claim where PyTorch's finds an OpenMP runtime, or another finds none."""
+    """Each backend as it comes: for the claim where PyTorch's finds an OpenMP runtime, or another finds none.
+
+    None without a backend of either kind: what one of them finds is no difference.
+    """
     told: dict[str, str] = {}
     for point in asked(points, "runtime_tuning"):
         for worker in point.workers if _knob(point) == NONE else ():
             if worker.openmp is not None:
                 told.setdefault(point.backend, worker.openmp)
-    for backend, library in told.items():
-        of_pytorch = backend.startswith(("pytorch", "torch"))
-        yield Case(what=backend, estimate=0.0, half_width=0.0, says=bool(library) == of_pytorch, seen=library or "none")
+    of_pytorch = {backend: backend.startswith(("pytorch", "torch")) for backend in told}
+    for backend, library in told.items() if len(set(of_pytorch.values())) > 1 else ():
+        says = bool(library) == of_pytorch[backend]
+        yield Case(what=backend, estimate=0.0, half_width=0.0, says=says, seen=library or "none")
 
 
 def second_socket(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     """Both sockets against one."""
-    for size, mine in by_backend_and_size(points, "memory_binding"):
-        by_place = {one.word("memory"): one for one in mine}
-        if "one_socket" in by_place and "both_sockets" in by_place:
-            what = f"{size}: both sockets against one"
-            yield Compared(what=what, before=by_place["one_socket"], after=by_place["both_sockets"])
+    return placed(points, "one_socket", "both_sockets", "both sockets against one")
 
 
 def tensorflow_on_few(points: Sequence[Point], run: Run) -> Iterator[Compared]:
-    """TorchScript against the better of TensorFlow's graphs, up to FEW_CORES threads; all of a machine that has no more."""
-    cores = run.machine_hard.get("physical_cores")
+    """TorchScript against the better of TensorFlow's graphs, up to FEW_CORES threads; out of the box, on so few cores."""
     found = [(point, point.count("threads")) for point in asked(points, "core_count_scaling")]
-    if isinstance(cores, int):
-        found += [(point, cores) for point in asked(points, "out_of_the_box")]
+    found += [(point, cores_of(point, run)) for point in asked(points, "out_of_the_box")]
     by_place = {
         (point.question, point.size, threads, point.backend): point
         for point, threads in found
@@ -162,7 +160,7 @@ def blocktime(points: Sequence[Point], _: Run) -> Iterator[Compared]:
     for name, by_knob in _tuned(points):
         for setting, point in _of(by_knob, "kmp_blocktime"):
             if LLVM in by_knob:
-                yield _against(name, (f"{setting} ms", point), ("200 ms, as it comes", by_knob[LLVM]), among=name)
+                yield _against(name, (f"{setting} ms", point), ("as it comes", by_knob[LLVM]), among=name)
 
 
 def smaller(case: Case) -> bool | None:

@@ -103,7 +103,9 @@ class Session:
             raise
 
     def ask(self, do: str, **words: Any) -> Any:
-        """As `Measurer.ask`; OutOfTime where the answer is not there at `until_s`."""
+        """As `Measurer.ask`; OutOfTime where the answer is not there at `until_s`, or one before it never came."""
+        if self._late:  # the next answer would be that one's
+            raise OutOfTime
         try:
             os.write(self._asked, json.dumps({"do": do, **words}).encode() + b"\n")
         except OSError:
