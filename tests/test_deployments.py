@@ -106,11 +106,17 @@ def test_launches_are_joined_in_one_record() -> None:
         launch = {"median_s": median_s}
         return {"stats": {"median": median_s}, "extra_info": {"latency_s": {"median": median_s}, "launches": [launch]}}
 
-    found = record(0.3)
-    for median_s in (0.1, 0.2):
-        found = joined(found, record(median_s))
-    assert found["stats"]["median"] == 0.2
-    assert [one["median_s"] for one in found["extra_info"]["launches"]] == [0.3, 0.1, 0.2]
+    found = joined([record(median_s) for median_s in (0.5, 0.1, 0.9, 1.0, 1.1)])
+    assert found["stats"]["median"] == 0.9
+    assert [one["median_s"] for one in found["extra_info"]["launches"]] == [0.5, 0.1, 0.9, 1.0, 1.1]
+
+
+@pytest.mark.parametrize("wrong", ["threads0-instances1", "threads1-instances0", "threads01-instances1"])
+def test_ids_that_name_nothing(wrong: str) -> None:
+    """No number below one, in no way but one, and no format that there is not."""
+    assert Wanted.from_id(f"pytorch-fp32-{wrong}-batch1-seq128") is None
+    assert Wanted.from_id("pytorch-fp64-threads1-instances1-batch1-seq128") is None
+    assert Wanted.from_id("pytorch-fp32-threads1-instances1-batch0-seq128") is None
 
 
 @pytest.mark.parametrize(

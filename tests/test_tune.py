@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,48 @@ def test_who_is_out_is_named_with_the_number() -> None:
     assert "wrong answer: cosine 0.2\n" in text
     assert "99 % of its rounds take up to " in text
     assert "ms, more than 70.0 ms (--p99)" in text
+
+
+def test_a_format_is_not_out_because_its_largest_batch_is() -> None:
+    """Batch 32 takes too long for --p99, batches 1 and 8 do not: the faster backend is found in them."""
+    plain = [
+        candidate(backend, "fp32", threads, batch_size=batch)
+        for backend in ("pytorch", "onnxruntime", "openvino", "tensorflow_xla")
+        for threads in (None, 1, 2)
+        for batch in (1, 8, 32)
+    ]
+    of = Space(plain=plain, knobs={}, default=plain[0])
+    slow = {32: 40.0, 8: 7.0, 1: 1.0}
+    machine = drawn(4, lambda one: seconds(one) * slow[one.batch_size], sd=0.01)
+    _, outcome = searched(machine, of, limits=Limits(p99_s=1.0), objective="throughput")
+    assert (outcome.best.backend, outcome.best.batch_size, outcome.settled) == ("onnxruntime", 8, True)
+
+
+@pytest.mark.parametrize("budget_s", [8.0, 20.0])
+def test_nothing_to_gain_is_said_only_where_something_was_compared(budget_s: float) -> None:
+    """Time for a launch or two: the default is all that is known, and no more is said."""
+    search, outcome = searched(drawn(5), space(), budget_s=budget_s)
+    assert (outcome.settled, outcome.nothing_to_gain) == (False, False)
+    text = "\n".join(answer_lines("what", search, outcome, {}))
+    assert "nothing to gain" not in text
+    assert "no time for: " in text
+
+
+def test_what_breaks_a_limit_in_the_last_comparison_is_not_recommended() -> None:
+    """Its answer beside the runner-up is worse than those before: another one is."""
+
+    class Later(Drawn):
+        def pair(self, measured: Candidate, *others: Any) -> dict[str, Any]:
+            said = super().pair(measured, *others)
+            if said["alone"] is not None and measured.backend == "onnxruntime":
+                said["alone"] = {**said["alone"], "cosine": 0.5}
+            return said
+
+    machine = Later(truth=seconds, chance=random.Random(1), sd=0.01)  # noqa: S311 - as above
+    fp32 = space(precisions=("fp32",))
+    search, outcome = searched(machine, replace(fp32, knobs={}), limits=Limits(cosine=0.999))
+    assert outcome.best not in search.out
+    assert outcome.best.backend == "openvino"
 
 
 def test_a_side_that_fails_beside_the_other_is_undecided() -> None:

@@ -15,7 +15,7 @@ from baselines.commands import pytest_options, take_pytest
 from baselines.comparing.tuning_file import write_answers
 from baselines.files.run_folder import RUNS, RunFileError
 from baselines.judging.durations import clock, duration, duration_words, seconds
-from baselines.judging.wording import shown
+from baselines.judging.wording import one_line, shown
 from baselines.requesting.log import Log
 from baselines.requesting.session import OutOfTime
 from baselines.requesting.today import word_of
@@ -43,6 +43,17 @@ HELP = "searches for the best deployment of a model on this machine; 0 answered,
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 FOLDER_NAME: Final = "tuning"
 """In the folder of runs: logs of searches, and what their sessions print."""
+NOT_PYTESTS: Final = (
+    "--shard",
+    "--launches",
+    "--most-launches",
+    "--confirm",
+    "--confirm-by",
+    "--reference",
+    "--budget",
+    "--lf",
+)
+"""Options of pytest that would narrow a search without its knowing, or mean nothing in it."""
 ENDING_S: Final = 30.0
 """Of the budget, kept for the run's file and its report; a tenth at the most."""
 
@@ -93,6 +104,9 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     from baselines.tuning.measuring import arguments as of_pytest
 
     began_s, objective = time.monotonic(), OBJECTIVES[arguments.objective]
+    for word in arguments.pytest or ():
+        if word.partition("=")[0] in NOT_PYTESTS:
+            raise RunFileError(f"--pytest {word}: what is launched, and how often, is the search's to say; leave it out")
     if math.isinf(arguments.budget):
         raise RunFileError("--budget none: a search goes on for as long as it is given; give a duration, such as 15m")
     if arguments.batch_sizes is None:
@@ -127,7 +141,10 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
             answers.append(answer)
             code = max(code, int(undecided))
             write_answers(run_folder, answers)  # hours may lie between two questions
-        log.add({"answer": {"run": possible["folder"]}})
+        if all(one["best"] is None for one in answers):
+            raise RunFileError("nothing can be chosen")
+        if not code and not any(one["unmeasured"] for one in answers):  # a longer budget goes on with it
+            log.add({"answer": {"run": possible["folder"]}})
         session.finish(max(5.0, began_s + arguments.budget - time.monotonic()))
     except OutOfTime:
         raise RunFileError(
@@ -157,11 +174,7 @@ def answered(
     measuring: Measuring,
     budget_s: float,
 ) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """The answer to each question: text, the same for programs, and whether it is undecided.
-
-    Raises:
-        RunFileError: there is nothing to choose among, or no time to measure anything.
-    """
+    """The answer to each question: text, the same for programs, and whether it is undecided or has none."""
     from baselines.tuning.answer import answer_json, answer_lines  # scipy, which the other commands need not wait for
     from baselines.tuning.beside import finish
     from baselines.tuning.measuring import space_words
@@ -171,8 +184,11 @@ def answered(
     questions = questions_of(arguments, objective)
     for number, (batches, length) in enumerate(questions):
         plain = [one for one in everything if one.batch_size in batches and one.sequence_length == length]
+        what = {"model": arguments.model, "for": objective.name, "batch_sizes": batches, "sequence_length": length}
+        asked = asked_text(arguments, batches, length)
         if not plain:
-            raise RunFileError(nothing_possible(possible))
+            yield none_of(what, asked, nothing_possible(possible))
+            continue
         search = Search(
             space=Space(plain=plain, knobs=knobs_of(possible), default=default_of(plain), costs_s=possible["costs_s"]),
             objective=objective,
@@ -183,12 +199,18 @@ def answered(
             tell=tell,
         )
         found = search.run()
-        if not found:
-            raise RunFileError(nothing_measured(search.out, arguments.budget))
-        outcome = finish(search, found)
-        what = {"model": arguments.model, "for": objective.name, "batch_sizes": batches, "sequence_length": length}
-        lines = list(answer_lines(asked_text(arguments, batches, length), search, outcome, possible["cards"]))
+        outcome = finish(search, found) if found else None
+        if outcome is None or outcome.best in search.out:
+            yield none_of(what, asked, nothing_measured(search.out, arguments.budget))
+            continue
+        lines = list(answer_lines(asked, search, outcome, possible["cards"]))
         yield "\n".join(lines), answer_json(what, search, outcome, lines), not outcome.settled
+
+
+def none_of(what: Mapping[str, Any], asked: str, why: str) -> tuple[str, dict[str, Any], bool]:
+    """The answer to a question that has none, as `answered` gives it."""
+    lines = [one_line(asked), one_line(f"  no answer: {why}")]
+    return "\n".join(lines), {**what, "best": None, "unmeasured": [], "lines": lines}, True
 
 
 def tell(line: str) -> None:

@@ -7,6 +7,7 @@ search is about. A search that goes on reads what is there and measures the rest
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -39,8 +40,8 @@ class Log:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if anew and path.exists():
-                number = 1 + len(list(path.parent.glob(f"{path.stem}.*{path.suffix}")))
-                path.rename(path.with_name(f"{path.stem}.{number}{path.suffix}"))
+                aside = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(1))
+                path.rename(next(one for one in aside if not one.exists()))
             lines = path.read_bytes().split(b"\n") if path.is_file() else []
             whole = b"\n".join([*lines[:-1], b""])
             if lines and lines[-1]:  # torn

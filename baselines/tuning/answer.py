@@ -27,6 +27,8 @@ def answer_lines(question: str, search: Search, outcome: Outcome, cards: Cards) 
     yield one_line(question)
     if outcome.nothing_to_gain:
         yield f"  nothing to gain here: run the default, {best}"
+    elif not outcome.settled and best == search.space.default:
+        yield f"  not everything had its turn; so far nothing is told from the default, {best}"
     elif not outcome.settled:
         yield f"  by launches alone, not compared side by side with the default: {best}"
     else:
@@ -151,6 +153,7 @@ def answer_json(question: Mapping[str, Any], search: Search, outcome: Outcome, l
         "default": search.space.default.as_json(),
         "nothing_to_gain": outcome.nothing_to_gain,
         "settled": outcome.settled,
+        "unmeasured": [one.as_json() for one in search.unmeasured],
         "compared": [
             {
                 "measured": one.measured.as_json(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ AXES: Final = ("backends", "precisions", "threads", "instances")
 SEVERAL: Final = (1, 8, 32)
 """Batch sizes to choose among where none is named."""
 DEFAULT_BACKEND: Final = "pytorch"
+_DIGITS: Final = 12
+"""Of a limit in seconds: the command that goes on says the same one."""
 
 
 def questions_of(arguments: argparse.Namespace, objective: Objective) -> list[tuple[tuple[int, ...], int]]:
@@ -34,10 +38,13 @@ def knobs_of(possible: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
 
 
 def default_of(plain: Sequence[Candidate]) -> Candidate:
-    """As it comes: PyTorch's, else the first backend's, with its own threads, the first number format and smallest batch."""
+    """As it comes: PyTorch's, else the first backend's, with its own threads, in fp32 where it may be."""
     as_it_comes = [one for one in plain if one.threads is None and one.instances == 1] or list(plain)
     first = [one for one in as_it_comes if one.backend == DEFAULT_BACKEND] or as_it_comes
-    return min(first, key=lambda one: (first[0].backend != one.backend, first[0].precision != one.precision, one.batch_size))
+    mine = [one for one in first if one.backend == first[0].backend]
+    formats = [one.precision for one in mine]
+    precision = "fp32" if "fp32" in formats else formats[0]
+    return min((one for one in mine if one.precision == precision), key=lambda one: one.batch_size)
 
 
 def nothing_possible(possible: Mapping[str, Any]) -> str:
@@ -62,13 +69,24 @@ def header_of(arguments: argparse.Namespace, extra: Sequence[str], checkout: Pat
         "for": arguments.objective,
         "batch_sizes": list(arguments.batch_sizes),
         "sequence_lengths": list(arguments.sequence_lengths),
-        "p99_s": arguments.p99,
+        "p99_s": arguments.p99 and round(arguments.p99, _DIGITS),
         "cosine": arguments.cosine,
         "axes": axes_of(arguments),
         "pytest": list(extra),
         "packages": word_of(installed()),
         "code": code_now(checkout),
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "cpu": cpu_name(),
     }
+
+
+def cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
+    """What the kernel calls this CPU; empty where it does not say."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1] if found else ""
 
 
 def axes_of(arguments: argparse.Namespace) -> dict[str, str]:
@@ -91,8 +109,8 @@ def again_of(arguments: argparse.Namespace) -> str:
     words = ["python", "-m", "baselines", "tune", "--model", str(arguments.model), "--for", arguments.objective]
     words += ["--batch-sizes", ",".join(map(str, arguments.batch_sizes))]
     words += ["--sequence-lengths", ",".join(map(str, arguments.sequence_lengths))]
-    words += ["--p99", f"{1000 * arguments.p99:g}ms"] if arguments.p99 else []
-    words += ["--cosine", f"{arguments.cosine:g}"] if arguments.cosine else []
+    words += ["--p99", f"{arguments.p99:.{_DIGITS}f}".rstrip("0") + "s"] if arguments.p99 else []
+    words += ["--cosine", repr(arguments.cosine)] if arguments.cosine else []
     words += ["--budget", duration_words(arguments.budget)]
     words += [word for axis, value in axes_of(arguments).items() for word in (f"--{axis}", value)]
     words += ["--runs", shown(arguments.runs)] if arguments.runs != RUNS else []

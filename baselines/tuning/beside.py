@@ -65,19 +65,32 @@ class Outcome:
     """What to run: the default where nothing is told from it."""
     compared: tuple[Compared, ...]
     nothing_to_gain: bool
-    """Whether the default is what to run."""
+    """Whether the default is what to run, and everything had its turn."""
     settled: bool
-    """Whether the best was compared with the default, or is it."""
+    """Whether the best was compared with the default; or is it, and nothing was left undone."""
 
 
 def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
     """Compares the best of a search, as long as there is time; `found` are the best ones, the best first.
+
+    Where the best breaks a limit meanwhile, the next one of those that are left is compared.
+    """
+    compared: list[Compared] = []
+    outcome = _finish(search, found, compared)
+    while outcome.best in search.out and (left := [one for one in (*found, *search.ranked()) if one not in search.out]):
+        outcome = _finish(search, list(dict.fromkeys(left)), compared)
+    return outcome
+
+
+def _finish(search: Search, found: Sequence[Candidate], told: list[Compared]) -> Outcome:
+    """The same once; what is compared is added to `told`.
 
     The knobs, the runner-up and the default get a third each of what is left, and no comparison takes the time that the
     fewest launch pairs of those after it are expected to take.
     """
     best, default = found[0], search.space.default
     compared: dict[tuple[Candidate, Candidate], Compared] = {}
+    complete = not search.unmeasured
 
     def beside(measured: Candidate, reference: Candidate, *later: Candidate | None) -> Compared:
         kept_s = sum(SAFETY * LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
@@ -85,6 +98,7 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
         share_s = now_s + (search.end_s - now_s) / (1 + len(later))
         one = side_by_side(search, measured, reference, until_s=share_s, end_s=search.end_s - kept_s)
         compared[measured, reference] = one
+        told.append(one)
         return one
 
     others = [one for one in (*found, *search.ranked()) if not one.knobs and one not in (best, best.plain, default)]
@@ -94,13 +108,13 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
     if second is not None and beside(best, second, default).worse:
         best = second
     if best == default:
-        return Outcome(best=best, compared=tuple(compared.values()), nothing_to_gain=True, settled=True)
-    told = compared.get((best, default)) or beside(best, default)
-    settled = told.difference is not None
-    gained = told.better or not settled or default in search.out
-    return Outcome(
-        best=best if gained else default, compared=tuple(compared.values()), nothing_to_gain=not gained, settled=settled
-    )
+        settled = complete and not search.cut_off and all(one.difference is not None for one in compared.values())
+        return Outcome(best=best, compared=tuple(told), nothing_to_gain=settled, settled=settled)
+    last = compared.get((best, default)) or beside(best, default)
+    settled = last.difference is not None
+    if last.better or not settled or default in search.out:
+        return Outcome(best=best, compared=tuple(told), nothing_to_gain=False, settled=settled)
+    return Outcome(best=default, compared=tuple(told), nothing_to_gain=complete, settled=complete)
 
 
 def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, until_s: float, end_s: float) -> Compared:

@@ -74,13 +74,18 @@ class Space:
     """By backend, what starting and compiling it is taken to cost before it was seen."""
 
     def formats(self) -> list[Candidate]:
-        """One for each backend and number format, all cores and the largest batch; what starts soonest comes first."""
+        """One layout for each backend and number format, on all cores, in all its batches; what starts soonest comes first.
+
+        A launch serves all batches: where the largest breaks a limit, a smaller one speaks for its format.
+        """
         largest: dict[tuple[str, str], Candidate] = {}
         for one in self.plain:
             key = (one.backend, one.precision)
             if key not in largest or _size(one) > _size(largest[key]):
                 largest[key] = one
-        return sorted(largest.values(), key=lambda one: self.costs_s.get(one.backend, 0.0))
+        chosen = {one.deployment for one in largest.values()}
+        every = [one for one in self.plain if one.deployment in chosen]
+        return sorted(every, key=lambda one: (self.costs_s.get(one.backend, 0.0), -one.batch_size))
 
     def layouts(self, of: Sequence[Candidate]) -> list[Candidate]:
         """Every layout and batch of the backends and formats of these."""
