@@ -66,5 +66,5 @@ def test_inductor_and_spaces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 def test_only_a_backend_is_a_backend() -> None:
     """A place that holds something else is refused."""
-    with pytest.raises(TypeError, match="pathlib:Path is not a Backend"):
+    with pytest.raises(TypeError, match="pathlib:Path is no card"):
         load_backend_class("pathlib:Path")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.backends.interface import Tolerance
 from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.tensorflow import TensorFlow
 from fixtures.model.__main__ import prepare
@@ -18,7 +19,7 @@ from fixtures.model.checkpoint import content_sha256, find_or_build
 from fixtures.model.heads import HEADS, UnknownHead, named, parted
 from fixtures.model.loading import load_model
 from fixtures.model.prepared import PreparationError, PreparedModel
-from fixtures.worker.parity import ParityError, read_problem, require_parity
+from fixtures.worker.parity import Batch, ParityError, read_problem, require_parity
 from tests.checkpoints import OF_EACH_TYPE, checkpoint, small
 from tests.suite import OUT_OF_THE_BOX, Suite, python_m
 
@@ -143,6 +144,19 @@ def test_of_a_large_vocabulary_some_words_are_compared(tmp_path: Path) -> None:
     assert (len(set(batch.columns)), batch.columns[0], batch.columns[-1]) == (1024, 0, 1499)
     with pytest.raises(ParityError, match=r"wrong answer: shape \[1, 32, 1499\] where the model gives 1500 labels"):
         batch.compared(np.zeros((1, 32, 1499), dtype=np.float32))
+
+
+def test_scores_of_nothing_are_wrong_in_every_format() -> None:
+    """A tolerance for elements of size 1 is larger than all scores of a small model: zeros and the opposite are refused."""
+    scores = np.array([[0.12], [-0.03], [0.2]], dtype=np.float32)
+    batch = Batch({"attention_mask": np.ones((3, 32), dtype=np.int64)}, scores, scale=0.34)
+    int8 = Tolerance(max_abs_error=1.5, cosine=0.98)
+    assert batch.parity_of(scores + 0.02, int8)["max_abs_error"] == pytest.approx(0.02)
+    for wrong in (np.zeros_like(scores), -scores):
+        with pytest.raises(ParityError, match="differs from fp32 PyTorch by up to"):
+            batch.parity_of(wrong, int8)
+    near = Batch({"attention_mask": np.ones((1, 32), dtype=np.int64)}, np.array([[0.001]]), scale=0.34)
+    assert near.parity_of(np.array([[-0.01]]), int8)["tolerance"] == pytest.approx(0.017)
 
 
 def test_a_score_near_zero_is_no_wrong_answer() -> None:

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import pytest
 
-from fixtures.asked.possible import type_of
+from fixtures.asked.possible import NO_HEAD, type_of
 from fixtures.asked.precisions import has_path
-from fixtures.asked.support import MODELS, NO_HEAD, Cell, cells, table
+from fixtures.asked.support import MODELS, Cell, cells, table
 from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.backends.torchscript import TorchScript
@@ -256,4 +256,4 @@ def test_the_command_prints_a_line_for_each_cell() -> None:
     assert len(one) == len(BACKENDS) * 5
     assert {line.split(maxsplit=3)[3] for line in one} == {NO_HEAD}
     refused = python_m("fixtures.model", "--support", "--model", "./mine")
-    assert (refused.returncode, "./mine has no name here: bert-base-cased, " in refused.stderr) == (2, True)
+    assert (refused.returncode, "./mine has no name here: bert-base-cased, " in refused.stderr) == (4, True)

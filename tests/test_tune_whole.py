@@ -83,9 +83,9 @@ def test_instances_of_several_batches_are_compared_by_throughput(suite: Suite) -
 
 def test_a_budget_that_is_too_short_is_said(suite: Suite) -> None:
     """One line with what to type, and nothing is left running."""
-    ended = suite.end(suite.start_as(command(suite, "--budget", "2s")))
+    ended = suite.end(suite.start_as(command(suite, "--budget", "0.1s")))
     assert ended.code == 2, ended.text
-    assert "error: --budget 2s: it was over while the model was prepared. Go on: python -m baselines tune" in ended.text
+    assert "error: --budget 1s: it was over while the model was prepared. Go on: python -m baselines tune" in ended.text
     assert "Traceback" not in ended.text
 
 
