@@ -23,7 +23,10 @@ PLACES: Final = {
 CODE: Final = '''
 
 def _with_hidden_work(call, share):
-    """Steps of arithmetic behind a call, as many as take this share of it; each shape of inputs has its own number."""
+    """Steps of arithmetic behind a call, as many as make it longer by this share; each shape of inputs has its own number.
+
+    Timed where they are, with the caches as a forward pass leaves them, and less what it takes to find their number.
+    """
     import statistics
     import time
 
@@ -37,15 +40,8 @@ def _with_hidden_work(call, share):
         for _ in range(count):
             numpy.sqrt(numbers, out=roots)
 
-    def step_s():
-        taken = []
-        for _ in range(20):
-            started = time.perf_counter()
-            work(200)
-            taken.append((time.perf_counter() - started) / 200)
-        return statistics.median(taken)
-
     def slowed(*args, **kwargs):
+        entered = time.perf_counter()
         given = [*args[1:], *kwargs.values()]
         given += [value for one in given if isinstance(one, dict) for value in one.values()]
         key = str(next((one.shape for one in given if hasattr(one, "shape")), None))
@@ -53,11 +49,14 @@ def _with_hidden_work(call, share):
             result = call(*args, **kwargs)
             work(steps[key])
             return result
-        started = time.perf_counter()
+        called = time.perf_counter()
         result = call(*args, **kwargs)
-        seen.setdefault(key, []).append(time.perf_counter() - started)
+        returned = time.perf_counter()
+        work(100)
+        seen.setdefault(key, []).append((called - entered, returned - called, time.perf_counter() - returned))
         if len(seen[key]) == 24:
-            steps[key] = round(share * statistics.median(seen[key][4:]) / step_s())
+            finding_s, call_s, work_s = map(statistics.median, zip(*seen[key][4:]))
+            steps[key] = max(0, round((share * call_s - finding_s) / work_s * 100))
         return result
 
     return slowed
@@ -86,15 +85,19 @@ def linked(source: str, target: str) -> str:
     return target
 
 
-def hide(environment: Path, share: float) -> None:
-    """Hides work of a share of each forward pass in an environment of `copied_environment`; 0 takes it away again."""
+def hide(environment: Path, share: float | None) -> None:
+    """Hides work of a share of each forward pass in an environment of `copied_environment`.
+
+    With 0 the files are others and do the same; with None they are as they were.
+    """
     (packages,) = environment.glob("lib/python*/site-packages")
     for name, place in PLACES.items():
         path, original = packages / name, packages / f"{name}.original"
         if not original.exists():
             path.rename(original)
         path.unlink(missing_ok=True)
-        if share:
-            path.write_text(original.read_text(encoding="utf-8") + CODE.format(place=place, share=share), encoding="utf-8")
-        else:
+        if share is None:
             shutil.copy2(original, path)
+        else:
+            added = CODE.format(place=place, share=share) if share else "# no other code\n"
+            path.write_text(original.read_text(encoding="utf-8") + added, encoding="utf-8")

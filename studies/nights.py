@@ -1,10 +1,11 @@
 """What does the one command find, of work hidden in a package, and what would stored numbers alone have said?
 
-Usage: `python -m studies.nights measure [--equal 10] [--nights 0.03=8,0.05=8,0.10=4]`, and `show`; from an environment that
-has all its packages in one folder (`.tox/bench/bin/python`). A checkout of its own accepts runs of a clean environment. Then
-each night is the command that a user types, in an environment of the same versions with that share of work hidden in files
-of ONNX Runtime, OpenVINO and transformers (studies/hidden_work.py), or with none. The accepted state is built from the
-index. Nights of all kinds take turns. docs/verdicts.md prints what `show` prints.
+Usage: `python -m studies.nights measure [--equal 10] [--nights 0=10,0.03=8,0.05=8,0.10=4]`, and `show`; from an environment
+that has all its packages in one folder (`.tox/bench/bin/python`). A checkout of its own accepts runs of a clean
+environment. Then each night is the command that a user types, in an environment of the same versions: an equal one, or one
+with a share of work hidden in files of ONNX Runtime, OpenVINO and transformers (studies/hidden_work.py). With a share of 0
+these files have a comment more: nobody knows beforehand that they do the same. The accepted state is built from the index.
+Nights of all kinds take turns. docs/verdicts.md prints what `show` prints.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from studies import loop
 from studies.hidden_work import copied_environment, hide
 
 SELECTION: Final = (
-    *("benchmarks/test_out_of_the_box.py", "benchmarks/test_core_count_scaling.py", "--benchmark-only"),
-    *("--preset=quick", "--model=bert-mini", "--backends=onnxruntime,openvino,pytorch", "--threads=1"),
-    *("--batch-sizes=1", "--sequence-lengths=32,128", "--benchmark-max-time=0.3", "--budget=none", "--no-limit"),
+    *("benchmarks/test_core_count_scaling.py", "--benchmark-only", "--preset=quick", "--model=bert-mini"),
+    *("--backends=onnxruntime,openvino,pytorch", "--threads=1", "--batch-sizes=1,2", "--sequence-lengths=32,128"),
+    *("--benchmark-max-time=0.3", "--budget=none", "--no-limit"),
     *("-p", "no:cacheprovider", "-p", "no:fixtures.run.report"),
 )
 ACCEPTED: Final = 5
+_NIGHTS: Final = "0=10,0.03=8,0.05=8,0.10=4"
 HEADS: Final = (
     "machine | days | hidden work | nights | red | of them by the comparison | exact 95 % interval of red | compared | "
     "stored numbers alone: red | minutes per night"
@@ -48,7 +50,7 @@ class Nights:
         subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(self.root)], check=True)  # noqa: S607
         self.store = f"--store={self.root / 'baselines' / 'of-the-study'}"
         self.python = copied_environment(self.environment)
-        hide(self.environment, 0.0)
+        hide(self.environment, None)
         self.session("--confirm-by=launches")  # prepares the model
         runs = [self.session("--confirm-by=launches")[0] for _ in range(ACCEPTED)]
         command = ["-m", "baselines", "accept", *(str(run.parent) for run in runs), "--reason", "a study", self.store]
@@ -72,8 +74,8 @@ class Nights:
         (path,) = found
         return path, json.loads(path.read_text(encoding="utf-8")), done.returncode, time.monotonic() - began
 
-    def night(self, share: float) -> dict[str, Any]:
-        """What is put on record of a night with so much hidden work."""
+    def night(self, share: float | None) -> dict[str, Any]:
+        """What is put on record of a night with so much hidden work; None is an equal environment."""
         hide(self.environment, share)
         path, content, code, wall_s = self.session()
         words = content["run"]
@@ -102,7 +104,7 @@ class Nights:
 
 def measure(options: argparse.Namespace) -> None:
     """Nights of all kinds in an order by chance; each is on disk as soon as it has ended."""
-    kinds = [0.0] * options.equal + [share for share, count in options.nights for _ in range(count)]
+    kinds = [None] * options.equal + [share for share, count in options.nights for _ in range(count)]
     random.SystemRandom().shuffle(kinds)
     now = datetime.datetime.now(datetime.UTC)
     folder = loop.FOLDER / f"runs/nights-{now:%Y%m%dT%H%M%SZ}"
@@ -111,14 +113,15 @@ def measure(options: argparse.Namespace) -> None:
     for number, share in enumerate(kinds, start=1):
         record = nights.night(share)
         loop.append(options.data, {"study": f"{now:%Y-%m-%d %H:%M}", **record})
-        words = f"{number} of {len(kinds)}, {share:.0%}: exit code {record['exit_code']} after {record['wall_s']:.0f} s"
+        words = f"{number} of {len(kinds)}, {kind(share)}: exit code {record['exit_code']} after {record['wall_s']:.0f} s"
         print(words, file=sys.stderr, flush=True)
 
 
 def show(records: list[Any]) -> Iterator[str]:
     """A row per machine and share of hidden work."""
     rows = []
-    for (machine, share), mine in sorted(loop.grouped(records, lambda one: (one["machine"], one["share"])).items()):
+    of_a_kind = loop.grouped(records, lambda one: (one["machine"], -1 if one["share"] is None else one["share"]))
+    for (machine, _), mine in sorted(of_a_kind.items()):
         red = [one for one in mine if one["exit_code"] == 1]
         by_it = sum(any(said[0] == "regressed" for said in one["compared"].values()) for one in red)
         compared = sorted(len(one["compared"]) for one in mine)
@@ -126,9 +129,14 @@ def show(records: list[Any]) -> Iterator[str]:
         stored = sum(one["stored_exit_code"] == 1 for one in mine)
         minutes = sorted(one["wall_s"] / 60 for one in mine)
         interval = loop.interval(len(red), len(mine))
-        cells = (machine, days, f"{share:.0%}", len(mine), len(red), by_it, interval, span(compared, "d"), stored)
+        cells = (machine, days, kind(mine[0]["share"]), len(mine), len(red), by_it, interval, span(compared, "d"), stored)
         rows.append((*cells, span(minutes, ".1f")))
     yield from loop.table(HEADS, rows)
+
+
+def kind(share: float | None) -> str:
+    """Of a night, as people say it."""
+    return "none: equal" if share is None else f"{share:.0%}" if share else "none: a comment"
 
 
 def span(values: Sequence[float], how: str) -> str:
@@ -146,7 +154,7 @@ def nights_of(text: str) -> list[tuple[float, int]]:
         pairs = [(float(share), int(count)) for share, count in (word.split("=") for word in text.split(","))]
     except ValueError:
         pairs = []
-    if not pairs or any(share <= 0 or count < 0 for share, count in pairs):
+    if not pairs or any(share < 0 or count < 0 for share, count in pairs):
         raise argparse.ArgumentTypeError(f"{text!r} are no nights: shares and how many, as in 0.03=8,0.05=8")
     return pairs
 
@@ -158,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", choices=("measure", "show"))
     parser.add_argument("--equal", type=int, default=10, help="nights with nothing hidden (%(default)s)")
-    parser.add_argument("--nights", type=nights_of, default=nights_of("0.03=8,0.05=8,0.10=4"), help="0.03=8,0.05=8,0.10=4")
+    parser.add_argument("--nights", type=nights_of, default=nights_of(_NIGHTS), help=_NIGHTS)
     parser.add_argument("--data", type=Path, default=loop.FOLDER / "data/nights.jsonl", help="studies/data/nights.jsonl")
     options = parser.parse_args(arguments)
     try:

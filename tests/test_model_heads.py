@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.asked.settings import model_named
 from fixtures.backends.interface import Tolerance
 from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.tensorflow import TensorFlow
@@ -180,6 +181,10 @@ def test_a_name_with_a_head_is_taken_apart(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     Path("x+masked-lm").mkdir()
     assert parted("x+masked-lm") == ("x+masked-lm", None)
+    with pytest.raises(pytest.UsageError, match=r"--head masked-lm: x\+masked-lm is a directory: rename it, or"):
+        model_named("x", "masked-lm")
+    with pytest.raises(pytest.UsageError, match="--head masked-lm: minilm: the packaged checkpoint has no head"):
+        model_named("minilm", "masked-lm")
 
 
 def test_keras_hub_says_beforehand_what_it_cannot_read() -> None:
@@ -196,6 +201,10 @@ def test_keras_hub_says_beforehand_what_it_cannot_read() -> None:
         (
             ["--model=modernbert-base", "--backends=tensorflow"],
             "--backends tensorflow: tensorflow at fp32 cannot run modernbert-base: keras-hub has no converter",
+        ),
+        (
+            ["--model=mpnet-base", "--backends=onnxruntime", "--precisions=int8"],
+            "--precisions int8: onnxruntime at int8 cannot run mpnet-base: quantize_dynamic of ONNX Runtime",
         ),
         pytest.param(
             ["--head=masked"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from fixtures.asked.presets import PRESETS
 from fixtures.backends.interface import Tolerance
 from fixtures.backends.pipeline import MIN_COSINE, STAGES, Stages
 from fixtures.backends.registry import BACKENDS, PIPELINES, backend_class
+from fixtures.instance.trial import why_not_model
 from fixtures.machine.topology import Topology
 from fixtures.model import inputs
+from fixtures.model.__main__ import prepare
 from fixtures.model.pipeline_folders import KINDS
-from fixtures.model.prepared import FOLDERS, PreparationError
+from fixtures.model.prepared import FOLDERS, TEXTS, PreparationError
 from fixtures.run.report import PAGE
 from fixtures.worker.parity import ParityError, require_vectors
-from fixtures.worker.stages import alternated, told
+from fixtures.worker.stages import alternated, staged, told
 from tests.builders import answer, view_of_runs
+from tests.checkpoints import small
 from tests.suite import SHORT, Suite, python_m
 from tests.test_recommend import ONE
 
@@ -146,6 +150,52 @@ def test_disturbed_calls_do_not_count() -> None:
     found = told([0.010, 0.050, 0.050, 0.050], [disturbed, quiet, disturbed, disturbed])
     assert found["stages_s"] == {"forward": 0.008}
     assert found["apart"] == pytest.approx(0)
+
+
+def test_a_stage_that_is_lost_is_no_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that no longer calls what marks a stage, and a card that tells what it says it does not, are refused."""
+    batch = types.SimpleNamespace(inputs={}, parity_of=lambda *_: {})
+    problem = types.SimpleNamespace(batches=[batch], text_tokens=3)
+    monkeypatch.setattr("fixtures.worker.stages.read_problem", lambda _: problem)
+
+    class Marks:
+        name, tolerance, not_told = "marks", TOLERANCE, dict.fromkeys(STAGES[1:], "it has one call")
+        marked: tuple[str, ...] = STAGES[:1]
+
+        def staged(self, _: object, stages: Stages) -> Callable[[], None]:
+            def call() -> None:
+                for name in self.marked:
+                    with stages(name):
+                        pass
+
+            return call
+
+        def answer(self, _: object) -> None:
+            return None
+
+    card: Any = Marks()
+    assert list(staged(card, Path("case"), lambda: None, seconds=0, least=4)["stages_s"]) == [STAGES[0]]
+    for card.marked, lost in (((), STAGES[0]), (STAGES[:2], STAGES[1])):
+        with pytest.raises(RuntimeError, match=f"marks: {lost} of its call cannot be told as its card says"):
+            staged(card, Path("case"), lambda: None, seconds=0, least=4)
+
+
+def test_who_is_asked_nothing_is_told(suite: Suite) -> None:
+    """A backend by name, and a file that is for pipelines: exit 4 in place of a run that measures nothing."""
+    ended = suite(PIPELINE, "--collect-only", "-q", "--backends=pytorch")
+    assert ended.code == 4, ended.text
+    assert f"--backends pytorch: {PIPELINE} is for pipelines, every other question for backends" in ended.text
+
+
+def test_texts_that_cannot_be_made_cost_pipelines_alone(tmp_path: Path) -> None:
+    """A tokenizer that is broken: what is given token ids has its cases, and each pipeline has the reason."""
+    folder = small(tmp_path / "it", "bert-base-cased")
+    (folder / "tokenizer.json").write_text("{")
+    prepared = prepare(str(folder), [(1, 8)], texts=[(1, 8)], artefacts=())
+    assert list(prepared.whole_cases) == ["1x8"]
+    assert "which texts need (pipelines, --inputs text)" in prepared.failed[TEXTS]
+    asked = {"prepared": prepared, "folder": tmp_path, "time_out_s": 1, "passed_env": {}}
+    assert why_not_model("sentence_transformers", "fp32", **asked) == prepared.failed[TEXTS]
 
 
 @pytest.mark.parametrize("name", ["intel-extension-for-pytorch", "deepsparse"])
