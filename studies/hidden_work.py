@@ -27,6 +27,7 @@ def _with_hidden_work(call, share):
 
     Timed where they are, with the caches as a forward pass leaves them, and less what it takes to find their number.
     """
+    import functools
     import statistics
     import time
 
@@ -40,6 +41,7 @@ def _with_hidden_work(call, share):
         for _ in range(count):
             numpy.sqrt(numbers, out=roots)
 
+    @functools.wraps(call)  # transformers asks for its parameters
     def slowed(*args, **kwargs):
         entered = time.perf_counter()
         given = [*args[1:], *kwargs.values()]

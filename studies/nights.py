@@ -33,11 +33,13 @@ SELECTION: Final = (
     *("--benchmark-max-time=0.3", "--budget=none", "--no-limit"),
     *("-p", "no:cacheprovider", "-p", "no:fixtures.run.report"),
 )
+BENCHMARKS: Final = 12
+"""As many does the selection have."""
 ACCEPTED: Final = 5
 _NIGHTS: Final = "0=10,0.03=8,0.05=8,0.10=4"
 HEADS: Final = (
     "machine | days | hidden work | nights | red | of them by the comparison | exact 95 % interval of red | compared | "
-    "stored numbers alone: red | minutes per night"
+    "measured by it | stored numbers alone: red | minutes per night"
 )
 
 
@@ -72,7 +74,10 @@ class Nights:
         if len(found) != 1 or done.returncode not in (0, 1):
             raise loop.StudyError(f"a session ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         (path,) = found
-        return path, json.loads(path.read_text(encoding="utf-8")), done.returncode, time.monotonic() - began
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if len(content["benchmarks"]) != BENCHMARKS:
+            raise loop.StudyError(f"a session has {len(content['benchmarks'])} of {BENCHMARKS} benchmarks:\n{done.stdout}")
+        return path, content, done.returncode, time.monotonic() - began
 
     def night(self, share: float | None) -> dict[str, Any]:
         """What is put on record of a night with so much hidden work; None is an equal environment."""
@@ -126,11 +131,12 @@ def show(records: list[Any]) -> Iterator[str]:
         by_it = sum(any(said[0] == "regressed" for said in one["compared"].values()) for one in red)
         compared = sorted(len(one["compared"]) for one in mine)
         days = len({one["run"][:10] for one in mine})
+        ratios = sorted(ratio - 1 for one in mine for _, ratio, _ in one["compared"].values())
         stored = sum(one["stored_exit_code"] == 1 for one in mine)
         minutes = sorted(one["wall_s"] / 60 for one in mine)
         interval = loop.interval(len(red), len(mine))
-        cells = (machine, days, kind(mine[0]["share"]), len(mine), len(red), by_it, interval, span(compared, "d"), stored)
-        rows.append((*cells, span(minutes, ".1f")))
+        cells = (machine, days, kind(mine[0]["share"]), len(mine), len(red), by_it, interval, span(compared, "d"))
+        rows.append((*cells, span(ratios, "+.1%") if ratios else "", stored, span(minutes, ".1f")))
     yield from loop.table(HEADS, rows)
 
 
