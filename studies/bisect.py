@@ -29,6 +29,7 @@ from baselines.comparing.bisection_file import FILE_NAME
 from baselines.files.reading_runs import read_run
 from baselines.files.run import Run
 from baselines.files.run_folder import RunFileError
+from baselines.requesting.session import Unavailable, Wrong
 from fixtures.asked.layers import layered
 from fixtures.process.environment import REPOSITORY
 from studies import loop
@@ -63,6 +64,8 @@ def first_run(folder: Path) -> tuple[Run, str, float]:
     if not paths:
         raise loop.StudyError(f"the first run ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     run = read_run(paths[-1])
+    if done.returncode not in (0, 1) or len(run.results) != 1:
+        raise loop.StudyError(f"the first run ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return run, run.results[0].fullname, run.results[0].median_s
 
 
@@ -110,9 +113,12 @@ def record(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any])
             for older, newer in KINDS:
                 newer_first = number % 2 == 0
                 states = [State(packages={NAME: versions[share]}).as_json() for share in (newer, older)]
-                answer = session.ask(
-                    "pair", measured=states[0], reference=states[1], number=2 * number + 2 + (not newer_first)
-                )
+                order = 2 * number + 2 + (not newer_first)
+                try:
+                    answer = session.ask("pair", measured=states[0], reference=states[1], number=order)
+                except Wrong as error:
+                    print(f"a launch pair is left out: {error}", file=sys.stderr, flush=True)
+                    continue
                 words = {key: answer[key] for key in ("log_ratio", "measured_s", "reference_s", "others_share", "wall_s")}
                 what = {"older": older, "newer": newer, "newer_first": newer_first, "steps": steps[versions[newer]]}
                 loop.append(options.data, {**origin, "kind": "pair", **what, **words})
@@ -136,12 +142,14 @@ def whole(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any]) 
         offline(wheels)
         python = layered({NAME: versions[-1]}, lambda line: print(line, file=sys.stderr))
         words = ["--benchmark", name, "--since", f"{NAME}=={versions[0]}", "--also", NAME, "--anew", "--pytest", *EFFORT]
+        said = run.path.parent / FILE_NAME
+        said.unlink(missing_ok=True)  # of the search before
         began = time.monotonic()
         command = [python, "-m", "baselines", "bisect", str(run.path.parent), *words]
         done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode not in (0, 1):
+        if done.returncode not in (0, 1) or not said.exists():
             raise loop.StudyError(f"a search ended with {done.returncode}:\n{done.stdout}")
-        answer = json.loads((run.path.parent / FILE_NAME).read_text(encoding="utf-8"))["benchmarks"][name]
+        answer = json.loads(said.read_text(encoding="utf-8"))["benchmarks"][name]
         found = [(one["older"], one["newer"]) for one in answer["culprits"]]
         right = found == [(versions[culprit - 1], versions[culprit])]
         ending = {"found": found, "culprit": versions[culprit], "right": right, "wall_s": time.monotonic() - began}
@@ -279,7 +287,7 @@ def main() -> int:
 
         origin = {"study": f"{now:%Y-%m-%d %H:%M}", "machine": Fingerprint.of_this_machine().machine_id}
         (record if options.command == "record" else whole)(options, folder, origin)
-    except (loop.StudyError, RunFileError) as error:
+    except (loop.StudyError, RunFileError, Unavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,9 +1,10 @@
 """What did the newest releases of each framework gain or lose? Neighbours among them, side by side, one package at a time.
 
-Usage: `python -m studies.history measure [--packages onnxruntime,torch] [--models bert-mini,bert-base-cased] [--steps 2]`,
-and `show`, which prints Markdown. The releases are the newest of each minor version up to
-the one that is installed, and as many older ones as there are steps; all else is as it is installed, or moves along where a
-release requires it. Each launch pair is on disk as soon as it is measured.
+Usage: `python -m studies.history measure [--packages onnxruntime,openvino] [--models bert-mini,bert-base-cased] [--steps
+2]`, and `show`, which prints Markdown. The releases are the newest of each minor version up to the one that is installed,
+and as many older ones as there are steps; all else is as it is installed, or moves along where a release requires it. A
+package that is installed as a local build (`torch 2.13.0+cpu`) is left out: its other releases would be other builds. Each
+launch pair is on disk as soon as it is measured; a study with `--pairs 1` and another `--data` beforehand fills the caches.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import itertools
 import math
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +27,7 @@ from scipy import stats
 from baselines.bisecting.measuring import Session, State
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError
-from baselines.requesting.session import Unavailable
+from baselines.requesting.session import Unavailable, Wrong
 from fixtures.machine.fingerprint import Fingerprint
 from fixtures.process.environment import REPOSITORY
 from studies import loop
@@ -38,6 +40,9 @@ SELECTION: Final = (
     *("--benchmark-max-time=0.3", "-p", "no:fixtures.run.report"),
 )
 LEVEL: Final = 0.95
+FAILURES: Final = 2
+"""So many failed launches of two neighbours leave them out, as in a search."""
+TODAYS: Final = "today's"
 HEADS: Final = "package | older | newer | model | takes longer, 95 % interval | launch pairs | moved along"
 
 
@@ -72,11 +77,15 @@ def of_a_backend(session: Session, names: Sequence[str], options: argparse.Names
     steps = []
     for name in names:
         installed = Version(metadata.version(name))
+        if installed.local:
+            told(f"{name} {installed}: left out: its other releases in an index are other builds")
+            continue
         known = [one for one in session.ask("releases", name=name, before="0", after=installed.public) if one != "0"]
         found = minor_releases(known, options.steps + 1)
         steps += [(name, older, newer) for older, newer in itertools.pairwise(found)]
     moved: dict[tuple[str, str], dict[str, str | None]] = {}
     gone: dict[tuple[str, str, str], str] = {}
+    failures: Counter[tuple[str, str, str]] = Counter()
     for number in range(options.pairs):
         for step in steps:
             name, *versions = step
@@ -89,14 +98,31 @@ def of_a_backend(session: Session, names: Sequence[str], options: argparse.Names
                     continue
                 answer = session.ask("pair", measured=words[1], reference=words[0], number=number)
             except Unavailable as error:
-                gone[step] = str(error)
-                print(f"{name} {' -> '.join(versions)}: left out: {error}", file=sys.stderr, flush=True)
+                failures[step] += 1
+                if not isinstance(error, Wrong) or failures[step] == FAILURES:
+                    gone[step] = str(error)
+                told(f"{name} {' -> '.join(versions)}: {'left out' if step in gone else 'once more'}: {error}")
                 continue
-            along = {other: version for other, version in moved[name, versions[0]].items() if other != name}
-            what = {"package": name, "older": versions[0], "newer": versions[1], "moved": along}
+            what = {"package": name, "older": versions[0], "newer": versions[1], "moved": apart(name, versions, moved)}
             kept = {key: answer[key] for key in ("log_ratio", "measured_s", "reference_s", "others_share", "wall_s")}
             loop.append(options.data, {**origin, **what, **kept})
-        print(f"{origin['model']}, {', '.join(names)}: {number + 1} of {options.pairs}", file=sys.stderr, flush=True)
+        told(f"{origin['model']}, {', '.join(names)}: {number + 1} of {options.pairs}")
+    if len(gone) == len(steps):
+        told(f"{origin['model']}: nothing of {', '.join(names)} could be compared")
+
+
+def apart(
+    name: str, versions: Sequence[str], moved: Mapping[tuple[str, str], Mapping[str, str | None]]
+) -> dict[str, list[str | None]]:
+    """In which other packages the two sides differ, and the older and the newer side's version; `today's` is not moved."""
+    older, newer = (moved[name, one] for one in versions)
+    pairs = {other: [side.get(other, TODAYS) for side in (older, newer)] for other in {*older, *newer} - {name}}
+    return {other: two for other, two in sorted(pairs.items()) if two[0] != two[1]}
+
+
+def told(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def show(records: list[Any]) -> Iterator[str]:
@@ -123,8 +149,9 @@ def interval(logs: Sequence[float]) -> str:
 
 
 def along(record: loop.Record) -> str:
-    """The packages that moved along with the older release."""
-    return ", ".join(f"{name} {version or 'taken out'}" for name, version in sorted(record["moved"].items())) or "nothing"
+    """The other packages in which the two sides differ."""
+    words = [f"{name} {older or 'none'} -> {newer or 'none'}" for name, (older, newer) in record["moved"].items()]
+    return ", ".join(words) or "nothing"
 
 
 def words_of(text: str) -> list[str]:
@@ -163,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(show(records)).rstrip())
         else:
             raise loop.StudyError(f"{options.data} has no line; measure some: python -m studies.history measure")
-    except (loop.StudyError, RunFileError) as error:
+    except (loop.StudyError, RunFileError, Unavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -16,7 +16,12 @@ PAGES: Final = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "baselines"
 FOLDERS: Final = ("benchmarks", "fixtures", "baselines", "studies", "tests", "docs", ".ci", ".github")
 CODE: Final = [
     ROOT / "tox.ini",
-    *(path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.suffix in (".py", ".yml")),
+    *(
+        path
+        for name in FOLDERS
+        for path in (ROOT / name).rglob("*")
+        if path.suffix in (".py", ".yml") and ROOT / "studies/runs" not in path.parents  # environments of studies
+    ),
 ]
 WRITTEN: Final = "fixtures/backends/pytorch_eager_attention.py"
 """What docs/adding-a-backend.md has its reader write; tests/test_adding_a_backend.py does what it says."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from studies import loop
-from studies.history import interval, main, minor_releases
+from studies.history import TODAYS, apart, interval, main, minor_releases
 
 
 def test_the_newest_of_each_minor_version() -> None:
@@ -33,6 +33,18 @@ def test_no_change_without_an_interval(changes: tuple[float, ...], said: str) ->
     assert re.fullmatch(said, interval([math.log1p(one) for one in changes]))
 
 
+def test_what_moved_on_both_sides_is_no_difference() -> None:
+    """Two releases that both hold a package back are equal in it."""
+    moved = {
+        ("transformers", "5.1"): {"transformers": "5.1", "huggingface-hub": "1.0", "tokenizers": "0.22"},
+        ("transformers", "5.2"): {"transformers": "5.2", "huggingface-hub": "1.0", "safetensors": None},
+    }
+    assert apart("transformers", ["5.1", "5.2"], moved) == {
+        "safetensors": [TODAYS, None],
+        "tokenizers": ["0.22", TODAYS],
+    }
+
+
 def test_a_row_for_each_step_and_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what moved along; a file without lines is a clear message."""
     data = tmp_path / "history.jsonl"
@@ -40,11 +52,13 @@ def test_a_row_for_each_step_and_model(tmp_path: Path, capsys: pytest.CaptureFix
     assert "has no line; measure some: python -m studies.history measure" in capsys.readouterr().err
     words: dict[str, Any] = {"study": "2026-11-27 12:00", "machine": "m", "package": "torch", "newer": "2.10.0"}
     for older, model in (("2.9.0", "bert-mini"), ("2.9.0", "bert-base-cased"), ("2.9.0", "bert-mini")):
-        loop.append(data, {**words, "older": older, "model": model, "moved": {"sympy": "1.13"}, "log_ratio": 0.01})
+        loop.append(
+            data, {**words, "older": older, "model": model, "moved": {"sympy": ["1.13", "today's"]}, "log_ratio": 0.01}
+        )
     assert main(["show", "--data", str(data)]) == 0
     printed = capsys.readouterr().out
-    assert "| torch | 2.9.0 | 2.10.0 | bert-mini | +1.0% [+1.0%, +1.0%], slower | 2 | sympy 1.13 |" in printed
-    assert "| torch | 2.9.0 | 2.10.0 | bert-base-cased | +1.0% | 1 | sympy 1.13 |" in printed
+    assert "| torch | 2.9.0 | 2.10.0 | bert-mini | +1.0% [+1.0%, +1.0%], slower | 2 | sympy 1.13 -> today's |" in printed
+    assert "| torch | 2.9.0 | 2.10.0 | bert-base-cased | +1.0% | 1 | sympy 1.13 -> today's |" in printed
     with pytest.raises(SystemExit):
         main(["measure", "--packages", "numpy"])
     assert "known are onnxruntime, openvino, torch, transformers" in capsys.readouterr().err
