@@ -16,6 +16,8 @@ import pytest
 
 from baselines.files.requirements import Requirement
 from fixtures.asked import reference_state
+from fixtures.asked.passed_env import passed_env
+from fixtures.asked.reference import Reference
 from fixtures.asked.reference_asked import accepted_state
 from fixtures.asked.reference_state import (
     StateRefused,
@@ -26,6 +28,7 @@ from fixtures.asked.reference_state import (
     protocol_of,
     unused_for,
 )
+from fixtures.asked.settings import what_it_lacks
 from fixtures.worker.protocol import VERSION
 from tests.builders import git
 from tests.checkouts import Copy
@@ -118,6 +121,16 @@ def test_the_packages_of_a_commit_are_those_of_its_constraints(checkout: Path) -
     (checkout / "constraints.txt").unlink()
     with pytest.raises(StateRefused, match=r"constraints\.txt: No such file"):
         constrained(checkout, ["numpy"], {"numpy": []})
+
+
+def test_what_a_built_environment_lacks_is_for_its_constraints() -> None:
+    """Nobody installs anything into the cache; an interpreter that was named is somebody's own."""
+    words = {"python": "/old/bin/python", "is_self": False, "environment": {}, "passed_env": passed_env(())}
+    assert what_it_lacks(Reference(**words), "pytorch") == (
+        "Install it there: /old/bin/python -m pip install numpy torch transformers"
+    )
+    said = what_it_lacks(Reference(**words, commit="0123456789abcdef"), "pytorch")
+    assert said == "It is built from constraints.txt of 0123456789ab, which has to pin all that its packages require"
 
 
 def test_an_environment_is_built_once(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
