@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from fixtures.machine import cpu_limit
 from fixtures.machine.cgroup import quota_periods
 from fixtures.machine.cpu_limit import PREFIX, CpuLimit, CpuLimitError, Group, check, made, why_not
 from fixtures.measurement.watch import Watch
+from fixtures.run.run import Run
 from tests.builders import answer, view_of_runs
 from tests.suite import Suite
 from tests.test_matrix import FOUR_CORES
@@ -173,7 +175,28 @@ def test_which_number_a_runtime_goes_by(tmp_path: Path, at_quota: int, in_cpuset
     figure = figure_of(view)
     assert figure.notes == (f"pytorch: {said}",)
     assert figure.table.rows[0][1] == "cpuset of 1"
-    assert figure.table.rows[1][6] == "25%"
+    assert figure.table.rows[1][7] == "25%"
+
+
+def test_what_the_stops_cost_is_drawn(tmp_path: Path) -> None:
+    """A quota that stops a third of the rounds leaves the median as it is: the dots are samples over samples per second."""
+    half = answer("cpu_limits", 0.010, throughput_per_s=25.0, quota="0.5", way="default_threads")
+    whole = answer("cpu_limits", 0.010, throughput_per_s=100.0, quota="2", way="default_threads")
+    figure = figure_of(view_of_runs(tmp_path, [half, whole]))
+    (panel,) = figure.panels
+    assert panel.x_label == "mean latency, ms"
+    assert [one.value for series in panel.series for one in series.dots] == pytest.approx([40.0, 10.0])
+    assert [row[3:5] for row in figure.table.rows] == [("40.0 ms", "10.0 ms"), ("10.0 ms", "10.0 ms")]
+
+
+@pytest.mark.parametrize("words", [{"cpuset": True}, {"cpu_quota": 0.5}])
+def test_neither_way_has_a_share_of_the_limit(words: dict[str, Any]) -> None:
+    """A framework may have a thread for each CPU of the host, a product on fewer CPUs would have been its limit."""
+    run: Any = SimpleNamespace(settings=SimpleNamespace(limit=True))
+    extra = {"configuration": {"precision": "fp32", **words}, "work": {"flop": 1e9}}
+    extra |= {"cpu_limit": {}} if "cpu_quota" in words else {}
+    assert str(Run._why_no_limit(run, extra)).startswith(("not measured in a cpuset", "not measured under a CPU quota"))
+    assert Run._why_no_limit(run, {"configuration": {"precision": "fp32"}, "work": {"flop": 1e9}}) is None
 
 
 def figure_of(view: View) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -12,20 +13,40 @@ from baselines.report.figures.values import Figure, Table
 from baselines.report.points import Point, grouped
 
 HEADS = (
-    *("backend", "limit", "batch x sequence", "median", "new runs lie within", "slowest", "throttled periods"),
+    *("backend", "limit", "batch x sequence", "mean", "median", "new runs lie within", "slowest", "throttled periods"),
     *("threads", "samples/s"),
 )
 
 
 def cpu_limits(points: Sequence[Point], backends: Looks) -> Figure:
-    """A row per limit, a dot per backend; the table says how often the kernel stopped it, and how many threads it had."""
+    """A row per limit, a dot per backend; the table says how often the kernel stopped it, and how many threads it had.
+
+    The dots are means, where all are known: of rounds of which fewer than half are stopped the median sees nothing.
+    """
     ordered = sorted(points, key=lambda one: (quota_of(one), one.word("way"), one.backend))
-    figure = choices(ordered, backends, named, "limit")
+    means = [by_mean(one) for one in ordered if mean_s(one) is not None]
+    figure = choices(means if len(means) == len(ordered) else ordered, backends, named, "limit")
+    panels = figure.panels
+    if len(means) == len(ordered):
+        panels = tuple(replace(one, x_label=one.x_label.replace("median", "mean")) for one in panels)
     rows = tuple(row(one) for one in sorted(ordered, key=lambda one: (one.size, one.backend)))
     believed = tuple(
         f"{backend}: {why}" for backend, mine in grouped(ordered, lambda one: one.backend).items() for why in beliefs(mine)
     )
-    return replace(figure, table=Table(heads=HEADS, rows=rows, words=3), notes=(*figure.notes, *believed))
+    table = Table(heads=HEADS, rows=rows, words=3)
+    return replace(figure, panels=panels, table=table, notes=(*figure.notes, *believed))
+
+
+def mean_s(point: Point) -> float | None:
+    """Seconds of a forward pass on average, stops included: samples over samples per second; None where nobody knows."""
+    per_s = point.result.throughput_per_s
+    mean = point.batch_size / per_s if per_s else math.inf
+    return mean if math.isfinite(mean) else None
+
+
+def by_mean(point: Point) -> Point:
+    """The same with its mean, where there is one, in place of the median."""
+    return replace(point, result=replace(point.result, median_s=mean_s(point) or point.result.median_s))
 
 
 def named(point: Point) -> str:
@@ -50,6 +71,7 @@ def row(point: Point) -> tuple[str, ...]:
         point.backend,
         named(point),
         point.size_text,
+        "" if (mean := mean_s(point)) is None else duration_text(mean),
         duration_text(latency.value),
         f"{duration_text(latency.low)} to {duration_text(latency.high)}",
         tail,
