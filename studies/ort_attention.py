@@ -5,7 +5,8 @@ and `python -m studies.ort_attention show`, which prints Markdown of all there i
 
 In a launch pair both sides are the card `onnxruntime` in this environment, on the same CPUs, in turns, as in a duet; each
 loads its own graph. A launch pair serves all problem sizes; models, formats and ways take turns, so that what the machine
-does hits all of them.
+does hits all of them. The CPUs are locked as those of a run are, but for `--busy`. A launch pair that fails is told, and the
+others go on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import contextlib
 import datetime
 import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,14 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.judging.difference import Difference
-from baselines.judging.launch_pairs import fit_of
+from baselines.judging.wording import counted
 from fixtures.asked.configuration import Configuration, Deployment
 from fixtures.asked.problem_size import ProblemSize
 from fixtures.asked.reference import SELF, reference_of
 from fixtures.backends.registry import backend_class
 from fixtures.instance.keeper import BenchmarkFailure, Keeper, ModelFiles
 from fixtures.machine.fingerprint import Fingerprint
+from fixtures.machine.lock import CpusBusy, locked_cpus
 from fixtures.machine.topology import Topology
 from fixtures.measurement.benchmarking import Bench
 from fixtures.measurement.effort import Effort
@@ -40,10 +40,10 @@ from fixtures.model.prepared import PreparationError, PreparedModel, parse_probl
 from fixtures.process.environment import REPOSITORY
 from studies import loop
 from studies.loop import StudyError
+from studies.ort_attention_tables import show
 from studies.ort_graphs import TOLERANCES, WAYS
 
 BACKEND: Final = "onnxruntime"
-LEVEL: Final = 0.95
 EFFORT: Final = Effort(
     min_rounds=5,
     max_time_s=0.3,
@@ -54,7 +54,6 @@ EFFORT: Final = Effort(
     warm_up_time_s=3.0,
 )
 """Of the quick preset."""
-HEADS: Final = "model | format | size | way | its operator | launch pairs | without | with it | difference, 95 % interval"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +127,13 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def measure(options: argparse.Namespace) -> None:
-    """Launch pairs of all in turns; each is on disk as soon as it has ended."""
+def measure(options: argparse.Namespace) -> int:
+    """Launch pairs of all in turns; each is on disk as soon as it has ended. How many failed."""
     if options.pairs < 1:
         raise StudyError(f"--pairs {options.pairs}: nothing would be measured; an interval takes three")
+    topology = Topology.of_this_process()
     try:
-        Topology.of_this_process().pick_cpus(options.threads)
+        topology.pick_cpus(options.threads)
     except ValueError as error:
         raise StudyError(f"--threads {options.threads}: {error}") from None
     now = datetime.datetime.now(datetime.UTC)
@@ -143,60 +143,24 @@ def measure(options: argparse.Namespace) -> None:
         "busy": options.busy,
         "threads": options.threads,
     }
-    with places(options) as all_of_them:
+    cpus, failures = () if options.busy else topology.usable_cpus, 0
+    with locked_cpus(cpus, wait=options.wait, tell=tell), places(options) as all_of_them:
         cells = [(place, *one) for place in all_of_them for one in options.cells]
         for number in range(options.pairs):
             for place, precision, way in cells:
-                gave = place.pair(way, precision, options.threads, number, options.sizes)
+                which = f"{number + 1} of {options.pairs}, {place.model.name} {precision} {way}"
+                try:
+                    gave = place.pair(way, precision, options.threads, number, options.sizes)
+                except (StudyError, BenchmarkFailure) as error:
+                    failures += 1
+                    tell(f"{which}: failed: {error}")
+                    continue
                 ended = {"ended": f"{datetime.datetime.now(datetime.UTC):%H:%M:%S}", "load": os.getloadavg()[0]}
                 what = {"model": place.model.name, "precision": precision, "way": way, "number": number}
                 loop.append(options.data, {**words, **ended, **what, **gave})
                 ratios = ", ".join(f"{size} {math.expm1(one['log_ratio']):+.1%}" for size, one in gave["sizes"].items())
-                tell(f"{number + 1} of {options.pairs}, {place.model.name} {precision} {way}: {ratios}")
-
-
-def show(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A table per machine, a row per model, number format, problem size and way."""
-    for (machine, busy, threads), mine in loop.grouped(
-        records, lambda one: (one["machine"], one["busy"], one["threads"])
-    ).items():
-        versions = sorted({f"{name} {version}" for one in mine for name, version in one["versions"].items()})
-        days = sorted({one["study"][:10] for one in mine})
-        beside = ", other work beside it" if busy else ""
-        yield f"`{machine}`, {' and '.join(days)}, {threads} threads{beside}; {', '.join(versions)}:"
-        yield ""
-        yield from loop.table(HEADS, rows(mine))
-        yield ""
-
-
-def rows(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """Rows of the table, of what has launch pairs enough for an interval; sizes in the order in which they were measured."""
-    sizes = list(dict.fromkeys(size for one in records for size in one["sizes"]))
-    for (model, precision, place, way), pairs in loop.grouped(
-        [
-            {**one, "size": place, "gave": one["sizes"][size]}
-            for one in records
-            for place, size in enumerate(sizes)
-            if size in one["sizes"]
-        ],
-        lambda one: (one["model"], one["precision"], one["size"], one["way"]),
-    ).items():
-        gave = [one["gave"] for one in pairs]
-        if (ratio := against_plain(gave)) is not None:
-            times = (f"{statistics.median(one[side] for one in gave) * 1e3:.3g} ms" for side in ("plain_s", "fused_s"))
-            operators = " and ".join(name for name in pairs[-1]["graph"] if name.endswith("Attention"))
-            yield model, precision, sizes[place], way, operators, len(gave), *times, ratio
-
-
-def against_plain(pairs: Sequence[Mapping[str, Any]]) -> str | None:
-    """The ratio of times with its interval, the effect of the order of loading taken off; None of too few launch pairs."""
-    found = fit_of([(pair["log_ratio"], pair["first"]) for pair in pairs])
-    if found is None:
-        return None
-    error = math.sqrt(found.variance * found.share)
-    whole = Difference(estimate=found.estimate, standard_error=error, degrees_of_freedom=found.degrees_of_freedom)
-    low, high = whole.interval((1 - LEVEL) / 2)
-    return f"{whole.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}]"
+                tell(f"{which}: {ratios}")
+    return failures
 
 
 def problem_sizes(text: str) -> list[ProblemSize]:
@@ -224,7 +188,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS), help="%(default)s")
     made.add_argument("--sizes", type=problem_sizes, default="1x32,1x128,8x128,1x512", help="batch x sequence (%(default)s)")
     made.add_argument("--threads", type=int, default=2, help="each on a core of its own (%(default)s)")
-    made.add_argument("--busy", action="store_true", help="say on record that something else was running")
+    made.add_argument("--busy", action="store_true", help="something else is running: say so on record, and lock no CPU")
+    made.add_argument("--wait", action="store_true", help="until nobody else measures on these CPUs, in place of refusing")
     made.add_argument("--data", type=Path, default=loop.FOLDER / "data/ort_attention.jsonl", help="%(default)s")
     options = made.parse_args(arguments)
     options.cells = [(precision, way) for precision in options.precisions for way in options.ways]
@@ -232,16 +197,18 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 2 when the study cannot go on."""
+    """Runs one command; 1 where launch pairs failed, 2 when the study cannot go on."""
     options = parsed(arguments)
     try:
         if options.command == "measure":
-            measure(options)
+            if failures := measure(options):
+                tell(f"error: {counted(failures, 'launch pair')} failed, and are not on record")
+                return 1
         elif not (records := loop.records_in(options.data)):
             raise StudyError(f"{options.data} has no line; measure some: python -m studies.ort_attention measure")
         else:
             print("\n".join(show(records)).rstrip())
-    except (StudyError, PreparationError, BenchmarkFailure) as error:
+    except (StudyError, PreparationError, BenchmarkFailure, CpusBusy) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -5,123 +5,98 @@ Runs in the process of the study; nothing is measured here.
 
 from __future__ import annotations
 
-import math
 import random
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from baselines.tuning.asked import default_of
+from baselines.requesting.session import Wrong
 from baselines.tuning.beside import finish
-from baselines.tuning.objective import OBJECTIVES, Limits
+from baselines.tuning.objective import Limits
 from baselines.tuning.search import Search
 from baselines.tuning.space import Candidate, Space
-from studies import loop
+from studies.tune_data import NOT_THERE, OBJECTIVE, Data, Said
 
-SHARE: Final = 0.4
-"""Of the cost of measuring all configurations, what a search may spend."""
-OBJECTIVE: Final = OBJECTIVES["latency"]
+NOTHING: Final = "tune, knobs that do nothing"
 
 
 @dataclass(kw_only=True)
 class Recorded:
     """As `search.Measurer`, of what is on record: each launch is one that was recorded, at the time that it took."""
 
-    launches: Mapping[Candidate, Sequence[Mapping[str, Any]]]
-    pairs: Mapping[Candidate, Sequence[Mapping[str, Any]]]
-    """With the default."""
-    default: Candidate
+    data: Data
     chance: random.Random
     elapsed_s: float = 0.0
-    taken: int = 0
 
-    def launch(self, candidates: Sequence[Candidate]) -> list[Mapping[str, Any]]:
-        """A recorded launch of each."""
-        said = [self.chance.choice(self.launches[one]) for one in candidates]
+    def launch(self, candidates: Sequence[Candidate]) -> list[Said]:
+        """A recorded launch of each; what failed in the record fails again."""
+        said = [
+            self.chance.choice(self.data.launches[one]) if one in self.data.launches else self._failed(one)
+            for one in candidates
+        ]
         self.elapsed_s += sum(float(one["wall_s"]) for one in said)
-        self.taken += len(said)
         return said
 
     def pair(self, measured: Candidate, reference: Candidate, number: int, quantity: str) -> dict[str, Any]:
-        """A recorded launch pair with the default; of two others the difference of two, which is as noisy as both."""
-        del number, quantity
-        drawn = [self.chance.choice(self.pairs[one]) for one in (measured, reference) if one != self.default]
-        drawn = drawn or [self.chance.choice(self.pairs[self.default])]
-        ratios = [float(one["log_ratio"]) for one in drawn]
-        log_ratio = -ratios[0] if measured == self.default else ratios[0] - sum(ratios[1:])
-        wall_s = statistics.fmean(float(one["wall_s"]) for one in drawn)
+        """A recorded launch pair with the default, its sides loaded in the order that `number` asks for.
+
+        Of two others it is the difference of two, which is as noisy as both.
+
+        Raises:
+            Wrong: a side failed in the record.
+        """
+        del quantity
+        default = self.data.space.default
+        for side, one in {"measured": measured, "reference": reference}.items():
+            if one not in self.data.pairs:
+                said = self._failed(one)
+                self.elapsed_s += float(said["wall_s"])
+                raise Wrong(str(said["failed"]), side)
+        if measured == default:  # on record the default is the second side: loaded first where `number` is odd
+            drawn = [self._drawn(reference, number + 1)]
+            log_ratio = -float(drawn[0]["log_ratio"])
+        else:
+            drawn = [self._drawn(one, number) for one in (measured, reference) if one != default]
+            log_ratio = float(drawn[0]["log_ratio"]) - sum(float(one["log_ratio"]) for one in drawn[1:])
+        return self._told(log_ratio, statistics.fmean(float(one["wall_s"]) for one in drawn))
+
+    def _drawn(self, one: Candidate, number: int) -> Said:
+        return self.chance.choice([said for said in self.data.pairs[one] if (said["number"] - number) % 2 == 0])
+
+    def _failed(self, one: Candidate) -> Said:
+        return self.data.failed.get(one, NOT_THERE)
+
+    def _told(self, log_ratio: float, wall_s: float) -> dict[str, Any]:
         self.elapsed_s += wall_s
         return {"log_ratio": log_ratio, "wall_s": wall_s, "alone": None}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """What is on record: the first half of the passes, and how good each configuration is by the second."""
+@dataclass(kw_only=True)
+class Alike(Recorded):
+    """The same where knobs do nothing: whatever is launched is the default, and a launch pair is of it and itself.
 
-    launches: Mapping[Candidate, Sequence[Mapping[str, Any]]]
-    pairs: Mapping[Candidate, Sequence[Mapping[str, Any]]]
-    truth: Mapping[Candidate, float]
-    """Log ratio to the default by the second half: less is better."""
-    space: Space
-    cost_s: float
-    """Of the first half: measuring all of them."""
-    spread: float
-    """Standard deviation of a launch pair of the same two configurations."""
-    noise: Mapping[Candidate, Sequence[Mapping[str, Any]]] = field(repr=False)
-    """Launch pairs as they would be if all configurations were the default."""
+    The launch pairs are those on record, one after the other as they were measured: what a machine does from one to the next
+    is in them.
+    """
 
-    @classmethod
-    def of(cls, records: Sequence[loop.Record]) -> Data:
-        """Of the records of one `record`.
+    place: int
+    """Of the next launch pair."""
 
-        Raises:
-            StudyError: they are too few, or of no space.
-        """
-        kinds: dict[str, dict[Candidate, list[tuple[int, Mapping[str, Any]]]]] = {"launch": {}, "pair": {}}
-        for one in records:
-            if one["kind"] in kinds and "failed" not in one["said"]:
-                candidate = Candidate.from_json(one["candidate"])
-                kinds[one["kind"]].setdefault(candidate, []).append((one["pass"], one["said"]))
-        passes = 1 + max((one["pass"] for one in records if one["kind"] in kinds), default=-1)
-        if passes < 4:
-            raise loop.StudyError(
-                f"{passes} passes are on record; a half needs two: python -m studies.tune record --passes 4"
-            )
-        half = passes // 2
+    def launch(self, candidates: Sequence[Candidate]) -> list[Said]:
+        """A recorded launch of the default for each."""
+        return super().launch([self.data.space.default] * len(candidates))
 
-        def part(kind: str, *, first: bool) -> dict[Candidate, list[Mapping[str, Any]]]:
-            return {
-                candidate: [said for number, said in said_in if (number < half) is first]
-                for candidate, said_in in kinds[kind].items()
-            }
-
-        launches, pairs, later = part("launch", first=True), part("pair", first=True), part("pair", first=False)
-        whole = [one for one in launches if launches[one] and pairs.get(one) and later.get(one)]
-        plain = [one for one in whole if not one.knobs]
-        if not plain:
-            raise loop.StudyError("no configuration without knobs is on record in both halves")
-        ratios = {one: [float(said["log_ratio"]) for said in (*pairs[one], *later[one])] for one in whole}
-        left = [value - statistics.fmean(of_one) for of_one in ratios.values() for value in of_one]
-        sd = math.sqrt(sum(value**2 for value in left) / (len(left) - len(whole)))
-        wider = math.sqrt(len(left) / (len(left) - len(whole)))
-        wall_s = statistics.fmean(float(said["wall_s"]) for one in whole for said in pairs[one])
-        nothing = [{"log_ratio": wider * value, "wall_s": wall_s} for value in left]
-        settings = dict.fromkeys(setting for one in whole for setting in one.knobs)
-        return cls(
-            launches={one: launches[one] for one in whole},
-            pairs={one: pairs[one] for one in whole},
-            truth={one: statistics.median(float(said["log_ratio"]) for said in later[one]) for one in whole},
-            space=Space(plain=plain, knobs={plain[0].backend: list(settings)}, default=default_of(plain)),
-            cost_s=sum(float(said["wall_s"]) for one in whole for said in (*launches[one], *pairs[one])),
-            spread=sd,
-            noise=dict.fromkeys(whole, nothing),
-        )
-
-    def regret(self, chosen: Candidate) -> float:
-        """What a choice loses to the second half's best, as a log ratio."""
-        return self.truth[chosen] - min(self.truth.values())
+    def pair(self, measured: Candidate, reference: Candidate, number: int, quantity: str) -> dict[str, Any]:
+        """The next launch pair of the default with itself that was loaded in the order that `number` asks for."""
+        del measured, reference, quantity
+        equal = self.data.equal
+        while (equal[self.place % len(equal)]["number"] - number) % 2:
+            self.place += 1
+        said = equal[self.place % len(equal)]
+        self.place += 1
+        return self._told(float(said["log_ratio"]), float(said["wall_s"]))
 
 
 Chooser = Callable[[Recorded, Data, float], Candidate]
@@ -144,11 +119,14 @@ def by_tune(recorded: Recorded, data: Data, budget_s: float) -> Candidate:
 
 def by_chance(recorded: Recorded, data: Data, budget_s: float) -> Candidate:
     """The best single launch of configurations at random."""
-    values: dict[Candidate, list[float]] = {}
-    while recorded.elapsed_s < budget_s:
-        one = recorded.chance.choice(list(data.launches))
-        values.setdefault(one, []).append(OBJECTIVE.value(recorded.launch([one])[0]))
-    return min(values, key=lambda one: min(values[one]))
+    every = [*data.launches, *data.failed]
+    values: dict[Candidate, float] = {}
+    while recorded.elapsed_s < budget_s or not values:
+        one = recorded.chance.choice(every)
+        (said,) = recorded.launch([one])
+        if "failed" not in said:
+            values[one] = min(OBJECTIVE.value(said), values.get(one, float("inf")))
+    return min(values, key=lambda one: values[one])
 
 
 def by_optuna(recorded: Recorded, data: Data, budget_s: float) -> Candidate:
@@ -156,25 +134,31 @@ def by_optuna(recorded: Recorded, data: Data, budget_s: float) -> Candidate:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    knobs = sorted({knob for one in data.launches for knob, _ in one.knobs})
-    axes: dict[str, list[str]] = {
-        "plain": [str(one) for one in data.space.plain],
-        **{
-            knob: ["default", *sorted({dict(one.knobs)[knob] for one in data.launches if knob in dict(one.knobs)})]
-            for knob in knobs
-        },
-    }
     plain = {str(one): one for one in data.space.plain}
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=recorded.chance.randrange(2**31)))
-
-    def chosen(words: Mapping[str, str]) -> Candidate:
-        return plain[words["plain"]].turned(*((knob, words[knob]) for knob in knobs if words[knob] != "default"))
-
-    while recorded.elapsed_s < budget_s:
+    best: tuple[float, Candidate] | None = None
+    while recorded.elapsed_s < budget_s or best is None:
         trial = study.ask()
-        one = chosen({axis: str(trial.suggest_categorical(axis, values)) for axis, values in axes.items()})
-        study.tell(trial, OBJECTIVE.value(recorded.launch([one])[0]))
-    return chosen({axis: str(value) for axis, value in study.best_params.items()})
+        one = plain[trial.suggest_categorical("plain", list(plain))]
+        for knob, settings in knobs_for(data.space, one).items():
+            setting = trial.suggest_categorical(knob, ["default", *settings])
+            one = one if setting == "default" else one.turned((knob, setting))
+        (said,) = recorded.launch([one])
+        if "failed" in said:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
+        value = OBJECTIVE.value(said)
+        study.tell(trial, value)
+        best = min(best or (value, one), (value, one), key=lambda pair: pair[0])
+    return best[1]
+
+
+def knobs_for(space: Space, one: Candidate) -> dict[str, list[str]]:
+    """Knob to settings, of those that mean something for a candidate."""
+    found: dict[str, list[str]] = {}
+    for knob, setting in space.settings(one):
+        found.setdefault(knob, []).append(setting)
+    return found
 
 
 def choosers() -> dict[str, Chooser]:
@@ -189,28 +173,24 @@ def choosers() -> dict[str, Chooser]:
     return found
 
 
-def replayed(data: Data, searches: int) -> Iterator[dict[str, Any]]:
-    """Searches of each kind at SHARE of the cost: what each lost."""
-    budget_s = SHARE * data.cost_s
+def replayed(data: Data, searches: int, done: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Searches of each kind at SHARE of the cost: what each lost; `done` tells of how many of a kind it is known."""
     for how, choose in choosers().items():
-        for number in range(searches):
+        for number in range(done.get(how, 0), searches):
             chance = random.Random(f"{how} {number}")  # noqa: S311 - which launches a search sees, no secret
-            recorded = Recorded(launches=data.launches, pairs=data.pairs, default=data.space.default, chance=chance)
-            chosen = choose(recorded, data, budget_s)
-            share = recorded.elapsed_s / data.cost_s
+            recorded = Recorded(data=data, chance=chance)
+            chosen = choose(recorded, data, data.budget_s)
+            share = data.share(recorded.elapsed_s)
             yield {"how": how, "chosen": chosen.as_json(), "regret": data.regret(chosen), "share": share}
 
 
-def replayed_on_nothing(data: Data, searches: int) -> Iterator[dict[str, Any]]:
+def replayed_on_nothing(data: Data, searches: int, done: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Searches among the knobs of the default where none does anything: whether they end with the default."""
     default = data.space.default
-    space = Space(plain=[default], knobs=data.space.knobs, default=default)
-    every = dict.fromkeys((one for one in data.launches if one.plain == default), data.launches[default])
-    still = Data(
-        **{**vars(data), "space": space, "launches": every, "pairs": data.noise, "truth": dict.fromkeys(every, 0.0)}
-    )
-    for number in range(searches):
+    alike = replace(data, space=replace(data.space, plain=[default]))
+    for number in range(done.get(NOTHING, 0), searches):
         chance = random.Random(f"nothing {number}")  # noqa: S311 - as above
-        recorded = Recorded(launches=every, pairs=data.noise, default=default, chance=chance)
-        chosen = by_tune(recorded, still, SHARE * data.cost_s)
-        yield {"how": "tune, knobs that do nothing", "chosen": chosen.as_json(), "default": chosen == default}
+        recorded = Alike(data=data, chance=chance, place=chance.randrange(len(data.equal)))
+        chosen = by_tune(recorded, alike, data.budget_s)
+        share = data.share(recorded.elapsed_s)
+        yield {"how": NOTHING, "chosen": chosen.as_json(), "default": chosen == default, "share": share}

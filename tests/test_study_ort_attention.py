@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fixtures.backends.registry import backend_class
+from fixtures.instance.keeper import BenchmarkFailure
+from fixtures.machine import lock
 from studies import loop, ort_attention
 from tests.suite import SHORT, Suite, python_m
 
@@ -44,6 +49,83 @@ def test_intervals_hold_the_truth() -> None:
         low, high = (float(word.rstrip("%")) for word in row.partition("[")[2].partition("]")[0].split(", "))
         held += low <= -10.0 <= high
     assert 0.92 < held / 400 < 0.98
+
+
+def test_what_was_disturbed_is_left_out() -> None:
+    """Of a quiet session, problem size by problem size, with the number of them; where it was busy all are there."""
+    records = [record(number, -0.105361) for number in range(6)]
+    for number in (1, 4):
+        one = records[number]["sizes"]["1x32"]
+        one |= {"others_share": 0.06, "log_ratio": one["log_ratio"] + 0.3}
+    text = "\n".join(ort_attention.show(records))
+    assert "| Attention | 4 | 100 ms | 90 ms | -10.0% [-10.0%, -10.0%] |" in text
+    assert "Left out: 2 of 6: others had the CPUs for more than 5% of the time." in text
+    busy = "\n".join(ort_attention.show([{**one, "busy": True} for one in records]))
+    assert "| Attention | 6 |" in busy
+    assert "Left out" not in busy
+
+
+def test_releases_are_not_mixed() -> None:
+    """A table for each."""
+    newer = [{**record(number, -0.2), "versions": {"onnxruntime": "2"}} for number in range(4)]
+    lines = list(ort_attention.show([*(record(number, -0.1) for number in range(4)), *newer]))
+    assert [line for line in lines if line.startswith("`m`")] == [
+        f"`m`, 2026-01-01, 2 threads; onnxruntime {version}:" for version in (1, 2)
+    ]
+    assert len([line for line in lines if line.startswith("| bert-tiny")]) == 2
+
+
+@pytest.fixture
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks of CPUs that no other test takes."""
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setattr(lock, "FOLDERS", (folder,))
+
+
+class Place:
+    """In place of a model: its second launch pair fails."""
+
+    model = SimpleNamespace(name="bert-tiny")
+    count = 0
+
+    def pair(self, way: str, precision: str, threads: int, number: int, sizes: object) -> dict[str, Any]:
+        self.count += 1
+        if self.count == 2:
+            raise BenchmarkFailure("a worker died")
+        gave = record(number, -0.1)
+        return {key: gave[key] for key in ("versions", "graph", "sizes")}
+
+
+def test_a_launch_pair_that_fails_ends_nothing(
+    tmp_path: Path, own_locks: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, all others are on record, and the exit code is 1."""
+    data = tmp_path / "data.jsonl"
+    monkeypatch.setattr(ort_attention, "places", lambda _: contextlib.nullcontext([Place()]))
+    asked = ("--pairs", "2", "--precisions", "fp32", "--ways", "optimizer", "opset23", "--threads", "1", "--data", str(data))
+    assert ort_attention.main(["measure", *asked]) == 1
+    said = capsys.readouterr().err
+    assert "1 of 2, bert-tiny fp32 opset23: failed: a worker died" in said
+    assert "error: 1 launch pair failed" in said
+    kept = [(one["way"], one["number"]) for one in loop.records_in(data)]
+    assert kept == [("optimizer", 0), ("optimizer", 1), ("opset23", 1)]
+
+
+def test_nobody_else_may_measure(
+    tmp_path: Path, own_locks: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message before anything is prepared; with --busy it goes on, and says so on record."""
+    data = tmp_path / "data.jsonl"
+    asked = ["measure", "--pairs", "1", "--precisions", "fp32", "--ways", "optimizer", "--threads", "1", "--data", str(data)]
+    with lock.locked_cpus(os.sched_getaffinity(0), wait=False, tell=print):
+        assert ort_attention.main(asked) == 2
+        assert "is being measured on by process" in capsys.readouterr().err
+        assert not data.exists()
+        monkeypatch.setattr(ort_attention, "places", lambda _: contextlib.nullcontext([Place()]))
+        assert ort_attention.main([*asked, "--busy"]) == 0
+    assert [one["busy"] for one in loop.records_in(data)] == [True]
 
 
 def test_two_launch_pairs_say_nothing() -> None:
@@ -82,7 +164,7 @@ def test_the_command_refuses_what_there_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(backend_class("onnxruntime").unavailable() is not None, reason="needs ONNX Runtime")
-def test_every_way_is_measured(tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_way_is_measured(tmp_path: Path, own_locks: None, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A launch pair of bert-tiny for each: an operator of attention in each layer, quantised where it can be."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     data = tmp_path / "data.jsonl"
