@@ -40,7 +40,7 @@ def cpu_limits(points: Sequence[Point], backends: Looks) -> Figure:
 def mean_s(point: Point) -> float | None:
     """Seconds of a forward pass on average, stops included: samples over samples per second; None where nobody knows."""
     per_s = point.result.throughput_per_s
-    mean = point.batch_size / per_s if per_s else math.inf
+    mean = point.batch_size / per_s if per_s and per_s > 0 else math.inf
     return mean if math.isfinite(mean) else None
 
 
