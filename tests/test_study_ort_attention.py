@@ -119,11 +119,11 @@ def test_nobody_else_may_measure(
     """A message before anything is prepared; with --busy it goes on, and says so on record."""
     data = tmp_path / "data.jsonl"
     asked = ["measure", "--pairs", "1", "--precisions", "fp32", "--ways", "optimizer", "--threads", "1", "--data", str(data)]
+    monkeypatch.setattr(ort_attention, "places", lambda _: contextlib.nullcontext([Place()]))
     with lock.locked_cpus(os.sched_getaffinity(0), wait=False, tell=print):
         assert ort_attention.main(asked) == 2
         assert "is being measured on by process" in capsys.readouterr().err
         assert not data.exists()
-        monkeypatch.setattr(ort_attention, "places", lambda _: contextlib.nullcontext([Place()]))
         assert ort_attention.main([*asked, "--busy"]) == 0
     assert [one["busy"] for one in loop.records_in(data)] == [True]
 
