@@ -488,7 +488,7 @@ def test_what_is_impossible_is_refused_before_anything_is_built(
 
 def test_text_needs_a_tokenizer(tiny: PreparedModel) -> None:
     """A checkpoint without tokenizer files cannot read text; the line says that seeded ids are possible."""
-    with pytest.raises(PreparationError, match=r"has no tokenizer.*--inputs seeded is possible"):
+    with pytest.raises(PreparationError, match=r"has no tokenizer.*give a checkpoint with its .* or --inputs seeded$"):
         prepare(str(tiny.checkpoint), SIZES, inputs="text")
 
 
