@@ -43,6 +43,8 @@ BOTH: Final = 0.041
 KINDS: Final = ((0.0, 0.0), (0.0, ONE), (0.0, TWO[0]), (TWO[0], BOTH), (0.0, BOTH))
 """What is recorded: the shares of work of the older state and the newer. States with the same work are the first kind."""
 TRIALS: Final = 8
+FAILURES: Final = 3
+"""So many launch pairs that fail end a record."""
 """Launch pairs to calibrate the work by."""
 MEDIAN_RULE: Final = 1.05
 """pytest-benchmark's --benchmark-compare-fail=median:5%."""
@@ -104,7 +106,7 @@ def record(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any])
     run, name, forward_s = first_run(folder)
     shares = sorted({share for kind in KINDS for share in kind})
     versions = {share: f"{1000 * share:.0f}" for share in shares}
-    session = ready(run, name, folder)
+    session, failed = ready(run, name, folder), 0
     try:
         percent = calibrated(session, folder, forward_s)
         steps = {versions[share]: round(100 * share * percent) for share in shares}
@@ -117,12 +119,15 @@ def record(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any])
                 try:
                     answer = session.ask("pair", measured=states[0], reference=states[1], number=order)
                 except Wrong as error:
-                    print(f"a launch pair is left out: {error}", file=sys.stderr, flush=True)
+                    failed += 1
+                    if failed == FAILURES:
+                        raise
+                    loop.tell(f"a launch pair is left out: {error}")
                     continue
                 words = {key: answer[key] for key in ("log_ratio", "measured_s", "reference_s", "others_share", "wall_s")}
                 what = {"older": older, "newer": newer, "newer_first": newer_first, "steps": steps[versions[newer]]}
                 loop.append(options.data, {**origin, "kind": "pair", **what, **words})
-            print(f"{number + 1} of {options.pairs} of each kind", file=sys.stderr, flush=True)
+            loop.tell(f"{number + 1} of {options.pairs} of each kind")
     finally:
         session.close()
 
@@ -154,7 +159,7 @@ def whole(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any]) 
         right = found == [(versions[culprit - 1], versions[culprit])]
         ending = {"found": found, "culprit": versions[culprit], "right": right, "wall_s": time.monotonic() - began}
         loop.append(options.data, {**origin, "kind": "whole", "lines": answer["lines"], **ending})
-        print(f"{number + 1} of {options.searches}: {done.stdout}", file=sys.stderr, flush=True)
+        loop.tell(f"{number + 1} of {options.searches}: {done.stdout}")
 
 
 def drawing(records: Sequence[loop.Record], chance: random.Random) -> Draw:

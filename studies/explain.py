@@ -116,8 +116,8 @@ def cases(options: argparse.Namespace) -> list[tuple[str | None, str]]:
     return found
 
 
-def measure(options: argparse.Namespace) -> None:
-    """Each comparison is on disk as soon as it has ended."""
+def measure(options: argparse.Namespace) -> int:
+    """Each comparison is on disk as soon as it has ended; how many have no result."""
     now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     folder = loop.FOLDER / f"runs/explain-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     chosen, failed = cases(options), 0
@@ -128,15 +128,12 @@ def measure(options: argparse.Namespace) -> None:
             failed += 1
             if failed == FAILURES:
                 raise
-            print(f"{number} of {len(chosen)}, {truth or 'itself'}: left out: {error}", file=sys.stderr, flush=True)
+            loop.tell(f"{number} of {len(chosen)}, {truth or 'itself'}: left out: {error}")
             continue
         record = record_of(truth, backend, said, wall_s, options)
         loop.append(options.data, {"study": now, **record})
-        print(
-            f"{number} of {len(chosen)}, {truth or 'itself'}: {record['named']} after {wall_s:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
+        loop.tell(f"{number} of {len(chosen)}, {truth or 'itself'}: {record['named']} after {wall_s:.0f} s")
+    return failed
 
 
 def show(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -167,7 +164,7 @@ def show(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 2 when the study cannot go on."""
+    """Runs one command; 1 where a comparison has no result, 2 when the study cannot go on."""
     parser = loop.parser("explain", __doc__, "comparisons", clean=20, slowed=20)
     parser.add_argument("--model", default="bert-mini", help="%(default)s")
     parser.add_argument("--tokens", type=int, default=128, help="sequence length, at batch size 1 (%(default)s)")
@@ -176,11 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "measure":
-            measure(options)
-        elif not (records := loop.records_in(options.data)):
+            return int(measure(options) > 0)
+        if not (records := loop.records_in(options.data)):
             raise StudyError(f"{options.data} has no line; measure some: python -m studies.explain measure")
-        else:
-            print("\n".join(show(records)).rstrip())
+        print("\n".join(show(records)).rstrip())
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -60,6 +60,7 @@ def measure(options: argparse.Namespace) -> None:
     origin = {"study": f"{now:%Y-%m-%d %H:%M}", "machine": Fingerprint.of_this_machine().machine_id}
     folder = loop.FOLDER / f"runs/history-{now:%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True)
+    pairs = 0
     for model in options.models:
         for backend in dict.fromkeys(BACKENDS[name] for name in options.packages):
             names = [name for name in options.packages if BACKENDS[name] == backend]
@@ -67,18 +68,20 @@ def measure(options: argparse.Namespace) -> None:
             effort = ("--benchmark-max-time=0.3",)
             session = Session(first, first.results[0].fullname, folder / f"{model}-{backend}", effort, REPOSITORY)
             try:
-                of_a_backend(session, names, options, {**origin, "model": model})
+                pairs += of_a_backend(session, names, options, {**origin, "model": model})
             finally:
                 session.close()
+    if not pairs:
+        raise loop.StudyError("nothing was compared; the lines above say why")
 
 
-def of_a_backend(session: Session, names: Sequence[str], options: argparse.Namespace, origin: loop.Record) -> None:
-    """All neighbours of some packages by one session, in rounds of a launch pair each."""
-    steps = []
+def of_a_backend(session: Session, names: Sequence[str], options: argparse.Namespace, origin: loop.Record) -> int:
+    """All neighbours of some packages by one session, in rounds of a launch pair each; how many pairs were measured."""
+    steps, pairs = [], 0
     for name in names:
         installed = Version(metadata.version(name))
         if installed.local:
-            told(f"{name} {installed}: left out: its other releases in an index are other builds")
+            loop.tell(f"{name} {installed}: left out: its other releases in an index are other builds")
             continue
         known = [one for one in session.ask("releases", name=name, before="0", after=installed.public) if one != "0"]
         found = minor_releases(known, options.steps + 1)
@@ -101,14 +104,14 @@ def of_a_backend(session: Session, names: Sequence[str], options: argparse.Names
                 failures[step] += 1
                 if not isinstance(error, Wrong) or failures[step] == FAILURES:
                     gone[step] = str(error)
-                told(f"{name} {' -> '.join(versions)}: {'left out' if step in gone else 'once more'}: {error}")
+                loop.tell(f"{name} {' -> '.join(versions)}: {'left out' if step in gone else 'once more'}: {error}")
                 continue
             what = {"package": name, "older": versions[0], "newer": versions[1], "moved": apart(name, versions, moved)}
             kept = {key: answer[key] for key in ("log_ratio", "measured_s", "reference_s", "others_share", "wall_s")}
             loop.append(options.data, {**origin, **what, **kept})
-        told(f"{origin['model']}, {', '.join(names)}: {number + 1} of {options.pairs}")
-    if len(gone) == len(steps):
-        told(f"{origin['model']}: nothing of {', '.join(names)} could be compared")
+            pairs += 1
+        loop.tell(f"{origin['model']}, {', '.join(names)}: {number + 1} of {options.pairs}")
+    return pairs
 
 
 def apart(
@@ -118,11 +121,6 @@ def apart(
     older, newer = (moved[name, one] for one in versions)
     pairs = {other: [side.get(other, TODAYS) for side in (older, newer)] for other in {*older, *newer} - {name}}
     return {other: two for other, two in sorted(pairs.items()) if two[0] != two[1]}
-
-
-def told(line: str) -> None:
-    """Progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def show(records: list[Any]) -> Iterator[str]:

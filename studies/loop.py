@@ -161,8 +161,12 @@ def measure(options: argparse.Namespace, begin: Callable[[argparse.Namespace, Pa
         ended, record = one(kind == "slowed", newest)
         newest = ended.content if kind == "clean" else newest
         append(options.data, {"study": f"{now:%Y-%m-%d %H:%M}", **record})
-        words = f"{number} of {len(kinds)}, {kind}: exit code {ended.code} after {ended.wall_s:.0f} s"
-        print(words, file=sys.stderr, flush=True)
+        tell(f"{number} of {len(kinds)}, {kind}: exit code {ended.code} after {ended.wall_s:.0f} s")
+
+
+def tell(line: str) -> None:
+    """Progress is for people: on stderr."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def append(data: Path, record: Record) -> None:

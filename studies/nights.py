@@ -92,6 +92,10 @@ class Nights:
             *("-m", "baselines", "compare", str(path.parent), *(str(run.parent) for run in self.accepted)),
             *("--format", "json"),
         )
+        try:
+            json.loads(alone.stdout)
+        except ValueError:
+            raise loop.StudyError(f"compare ended with {alone.returncode}:\n{alone.stdout}{alone.stderr}") from None
         return {
             "machine": content["machine_info"]["machine_id"],
             "run": content["datetime"],
@@ -122,7 +126,7 @@ def measure(options: argparse.Namespace) -> None:
         record = nights.night(share)
         loop.append(options.data, {"study": f"{now:%Y-%m-%d %H:%M}", **record})
         words = f"{number} of {len(kinds)}, {kind(share)}: exit code {record['exit_code']} after {record['wall_s']:.0f} s"
-        print(words, file=sys.stderr, flush=True)
+        loop.tell(words)
 
 
 def show(records: list[Any]) -> Iterator[str]:

@@ -106,7 +106,7 @@ def places(options: argparse.Namespace) -> Iterator[list[Place]]:
         keeper, topology = Keeper(folder=Path(folder), time_out_s=600.0), Topology.of_this_process()
         made: list[Place] = []
         for name in options.models:
-            model = prepare_in_subprocess(name, shapes, artefacts=words, progress=tell)
+            model = prepare_in_subprocess(name, shapes, artefacts=words, progress=loop.tell)
             graphs = {way: graphs_of(model, way) for way in options.ways}
             made.append(Place(model=model, graphs=graphs, keeper=keeper, topology=topology))
         yield made
@@ -114,17 +114,12 @@ def places(options: argparse.Namespace) -> Iterator[list[Place]]:
 
 def graphs_of(model: PreparedModel, way: str) -> Path:
     """The folder with a way's graphs, made by a process of its own: what measures imports no framework."""
-    tell(f"{model.name}: {way} ...")
+    loop.tell(f"{model.name}: {way} ...")
     command = [sys.executable, "-m", "studies.ort_graphs", str(model.checkpoint), way]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StudyError(f"{model.name}: {done.stderr.strip().rpartition('error: ')[2] or f'exit code {done.returncode}'}")
     return Path(done.stdout.strip())
-
-
-def tell(line: str) -> None:
-    """Progress is for people: on stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -144,7 +139,7 @@ def measure(options: argparse.Namespace) -> int:
         "threads": options.threads,
     }
     cpus, failures = () if options.busy else topology.usable_cpus, 0
-    with locked_cpus(cpus, wait=options.wait, tell=tell), places(options) as all_of_them:
+    with locked_cpus(cpus, wait=options.wait, tell=loop.tell), places(options) as all_of_them:
         cells = [(place, *one) for place in all_of_them for one in options.cells]
         for number in range(options.pairs):
             for place, precision, way in cells:
@@ -153,13 +148,13 @@ def measure(options: argparse.Namespace) -> int:
                     gave = place.pair(way, precision, options.threads, number, options.sizes)
                 except (StudyError, BenchmarkFailure) as error:
                     failures += 1
-                    tell(f"{which}: failed: {error}")
+                    loop.tell(f"{which}: failed: {error}")
                     continue
                 ended = {"ended": f"{datetime.datetime.now(datetime.UTC):%H:%M:%S}", "load": os.getloadavg()[0]}
                 what = {"model": place.model.name, "precision": precision, "way": way, "number": number}
                 loop.append(options.data, {**words, **ended, **what, **gave})
                 ratios = ", ".join(f"{size} {math.expm1(one['log_ratio']):+.1%}" for size, one in gave["sizes"].items())
-                tell(f"{which}: {ratios}")
+                loop.tell(f"{which}: {ratios}")
     return failures
 
 
@@ -202,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "measure":
             if failures := measure(options):
-                tell(f"error: {counted(failures, 'launch pair')} failed, and are not on record")
+                loop.tell(f"error: {counted(failures, 'launch pair')} failed, and are not on record")
                 return 1
         elif not (records := loop.records_in(options.data)):
             raise StudyError(f"{options.data} has no line; measure some: python -m studies.ort_attention measure")

@@ -28,7 +28,7 @@ from baselines.tuning.space import Candidate
 from fixtures.process.environment import REPOSITORY
 from studies import loop
 from studies.tune_data import SHARE, Data, each
-from studies.tune_record import AXES, BACKEND, BATCH, CONFIGURATIONS, LENGTH, MODEL, go_on, is_of, record, tell
+from studies.tune_record import AXES, BACKEND, BATCH, CONFIGURATIONS, LENGTH, MODEL, go_on, is_of, record
 from studies.tune_replay import replayed, replayed_on_nothing
 from studies.tune_tables import show
 
@@ -40,18 +40,18 @@ def replay(options: argparse.Namespace, origin: Mapping[str, Any]) -> None:
     records, replays = loop.records_in(options.data), 0
     for study, data in each(records).items():
         if not isinstance(data, Data):
-            tell(f"study {study}: {data}")
+            loop.tell(f"study {study}: {data}")
             continue
         replays += 1
         if data.budget_s <= 0:
-            tell(f"study {study}: {SHARE:.0%} of {data.cost_s:.0f} s is less than a session takes to begin and to end")
+            loop.tell(f"study {study}: {SHARE:.0%} of {data.cost_s:.0f} s is less than a session takes to begin and to end")
             continue
         mine = [one for one in records if one["kind"] == "replay" and one["of"] == study and one["passes"] == data.passes]
         done = Counter(one["how"] for one in mine)
         found = [*replayed(data, options.searches, done), *replayed_on_nothing(data, options.searches, done)]
         for one in found:
             loop.append(options.data, {**origin, "kind": "replay", "of": study, "passes": data.passes, **one})
-        tell(f"study {study}, {data.passes} passes: {len(found)} searches replayed, {len(mine)} were on record")
+        loop.tell(f"study {study}, {data.passes} passes: {len(found)} searches replayed, {len(mine)} were on record")
     if not replays:
         raise loop.StudyError("nothing on record can be replayed; measure the space first: python -m studies.tune record")
 
@@ -81,7 +81,7 @@ def whole(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any]) 
         ending = {"chosen": answer["best"], "regret": regret, "settled": answer["settled"]}
         of = {"of": study, "passes": data.passes}
         loop.append(options.data, {**origin, "kind": "whole", **of, "share": share, **ending})
-        tell(f"{number + 1} of {options.searches}:\n{done.stdout}")
+        loop.tell(f"{number + 1} of {options.searches}:\n{done.stdout}")
 
 
 def answers_in(folder: Path) -> set[Path]:
@@ -132,7 +132,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        tell(f"interrupted; what was measured is on record{f'; {go_on(options)}' if options.command == 'record' else ''}")
+        loop.tell(
+            f"interrupted; what was measured is on record{f'; {go_on(options)}' if options.command == 'record' else ''}"
+        )
         return 130
     return 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def record(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any])
             more = f"python -m studies.tune record --go-on --passes {(whole // TURN + 1) * TURN}"
             raise loop.StudyError(f"study {origin['study']} has {whole} passes; more of them: {more}")
     elif options.go_on:
-        tell("nothing was recorded on this machine with these versions: this begins a study")
+        loop.tell("nothing was recorded on this machine with these versions: this begins a study")
     extra = [f"--runs={folder / 'runs'}"]
     words = arguments(model=MODEL, batch_sizes=[BATCH], sequence_lengths=[LENGTH], axes=AXES, extra=extra)
     session = started(words, folder / "session.txt", REPOSITORY, until_s=None)
@@ -70,9 +69,11 @@ def record(options: argparse.Namespace, folder: Path, origin: Mapping[str, Any])
         for number in range(passed(members), options.passes):
             mine = [one for one in members if one.get("pass") == number]
             if not recording.whole(number, every, mine, until_s=began_s + 60 * options.minutes):
-                tell(f"{options.minutes:g} minutes are over, in pass {number + 1} of {options.passes}; {go_on(options)}")
+                loop.tell(
+                    f"{options.minutes:g} minutes are over, in pass {number + 1} of {options.passes}; {go_on(options)}"
+                )
                 return
-            tell(f"pass {number + 1} of {options.passes}")
+            loop.tell(f"pass {number + 1} of {options.passes}")
     finally:
         session.close()
 
@@ -174,8 +175,3 @@ def go_on(options: argparse.Namespace) -> str:
     """The command that measures the rest."""
     others = [f"--configurations {options.configurations}"] if options.configurations != CONFIGURATIONS else []
     return " ".join(["go on: python -m studies.tune record --go-on", f"--passes {options.passes}", *others])
-
-
-def tell(line: str) -> None:
-    """Progress is for people: on stderr."""
-    print(line, file=sys.stderr, flush=True)

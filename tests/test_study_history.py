@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from studies import loop
+from baselines.requesting.session import Wrong
+from studies import history, loop
 from studies.history import TODAYS, apart, interval, main, minor_releases
 
 
@@ -43,6 +45,40 @@ def test_what_moved_on_both_sides_is_no_difference() -> None:
         "safetensors": [TODAYS, None],
         "tokenizers": ["0.22", TODAYS],
     }
+
+
+def test_nothing_compared_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A local build has no neighbours, and what fails twice is left out: without a launch pair the exit code is 2."""
+    run = SimpleNamespace(path=tmp_path, results=[SimpleNamespace(fullname="name")])
+    monkeypatch.setattr(loop, "FOLDER", tmp_path)
+    monkeypatch.setattr(loop, "session", lambda *_: run)
+    monkeypatch.setattr(history, "read_run", lambda _: run)
+    monkeypatch.setattr(history, "Session", lambda *_: Fails())
+    monkeypatch.setattr(history.metadata, "version", {"torch": "2.13.0+cpu", "onnxruntime": "1.3.0"}.__getitem__)
+    command = ["measure", "--models", "bert-mini", "--pairs", "3", "--data", str(tmp_path / "data.jsonl"), "--packages"]
+    assert main([*command, "torch"]) == 2
+    assert "torch 2.13.0+cpu: left out: its other releases in an index are other builds" in capsys.readouterr().err
+    monkeypatch.setattr(loop, "FOLDER", tmp_path / "again")
+    assert main([*command, "onnxruntime"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("onnxruntime 1.2.0 -> 1.3.0: ") == 2
+    assert "once more: it died" in said
+    assert "error: nothing was compared; the lines above say why" in said
+    assert not (tmp_path / "data.jsonl").exists()
+
+
+class Fails:
+    """A session that knows releases and measures none."""
+
+    def ask(self, do: str, **_: Any) -> Any:
+        if do == "pair":
+            raise Wrong("it died", "measured")
+        return ["1.2.0", "1.3.0"] if do == "releases" else {"packages": {}}
+
+    def close(self) -> None:
+        pass
 
 
 def test_a_row_for_each_step_and_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
