@@ -49,7 +49,8 @@ def candidate(name: str, seconds: float = 1.0, start_s: float = 0.0, **words: An
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("10m", 600), ("8h", 28800), ("90s", 90), ("1h30m", 5400), ("none", math.inf)]
+    ("text", "seconds"),
+    [("10m", 600), ("8h", 28800), ("90s", 90), ("1h30m", 5400), ("0.5s", 0.5), ("1.5s", 1.5), ("none", math.inf)],
 )
 def test_durations_are_read_and_written(text: str, seconds: float) -> None:
     """And what is written is what is typed."""

@@ -123,13 +123,15 @@ def test_the_packages_of_a_commit_are_those_of_its_constraints(checkout: Path) -
         constrained(checkout, ["numpy"], {"numpy": []})
 
 
-def test_what_a_built_environment_lacks_is_for_its_constraints() -> None:
+def test_what_a_built_environment_lacks_is_not_for_pip() -> None:
     """Nobody installs anything into the cache; an interpreter that was named is somebody's own."""
     words = {"python": "/old/bin/python", "is_self": False, "environment": {}, "passed_env": passed_env(())}
     assert what_it_lacks(Reference(**words), "pytorch") == (
         "Install it there: /old/bin/python -m pip install numpy torch transformers"
     )
     said = what_it_lacks(Reference(**words, commit="0123456789abcdef"), "pytorch")
+    accepted = what_it_lacks(Reference(**words, commit="0123456789abcdef", accepted="0001_abc.json"), "pytorch")
+    assert accepted == "It has the packages of 0001_abc.json and no others: accept a run that has what is missing"
     assert said == "It is built from constraints.txt of 0123456789ab, which has to pin all that its packages require"
 
 

@@ -85,7 +85,7 @@ def test_a_budget_that_is_too_short_is_said(suite: Suite) -> None:
     """One line with what to type, and nothing is left running."""
     ended = suite.end(suite.start_as(command(suite, "--budget", "0.1s")))
     assert ended.code == 2, ended.text
-    assert "error: --budget 1s: it was over while the model was prepared. Go on: python -m baselines tune" in ended.text
+    assert "error: --budget 0.1s: it was over while the model was prepared. Go on: python -m baselines tune" in ended.text
     assert "Traceback" not in ended.text
 
 

@@ -30,9 +30,11 @@ def seconds(text: str) -> float:
 
 
 def duration_words(seconds: float) -> str:
-    """A duration as it is typed: `1h30m`, `10m`, `45s`, `none`."""
+    """A duration as it is typed: `1h30m`, `10m`, `45s`, `0.5s`, `none`."""
     if math.isinf(seconds):
         return "none"
+    if 0 < seconds < 10:
+        return f"{seconds:.2g}s"
     whole = max(1, round(seconds))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return "".join(f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if value)
