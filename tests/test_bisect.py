@@ -160,7 +160,11 @@ class Machine:
         if do == "prepare":
             if self.fails.get(self._release(words["state"])) == "cannot be had":
                 raise Unavailable("no index that pip was told of has it")
-            return {"packages": words["state"]["packages"], "wall_s": 1.0}
+            return {
+                "packages": words["state"]["packages"],
+                "python": f"/{self._release(words['state'])}/python",
+                "wall_s": 1.0,
+            }
         self.before()
         for side in ("measured", "reference"):
             if self.fails.get(self._release(words[side])) == "is wrong":
@@ -199,6 +203,7 @@ def test_the_release_is_named_with_its_neighbours_side_by_side(tmp_path: Path) -
     outcome = outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl")
     (culprit,) = outcome.culprits
     assert (culprit.name, culprit.older, culprit.newer) == ("small", "1.2", "1.3")
+    assert culprit.interpreters == ("/1.2/python", "/1.3/python")
     assert culprit.launches >= 8
     assert culprit.difference.interval(0.05)[0] < 1.0305 < culprit.difference.interval(0.05)[1] + 0.005
     assert outcome.headline.startswith("small 1.2 -> 1.3: +")
@@ -213,6 +218,29 @@ def test_two_changes_are_two_and_none_is_none(tmp_path: Path) -> None:
     none = outcome_of(Machine({}), tmp_path / "none.jsonl")
     assert (none.culprits, none.headline) == ((), "nothing to find")
     assert none.whole is not None
+
+
+def test_what_a_named_release_requires_moves_with_it(tmp_path: Path) -> None:
+    """In place of an accepted run one release is named; a release that cannot be had is said with the words it came in."""
+
+    class Needy(Machine):
+        groups: Mapping[str, Any]
+
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "prepare" and words["state"]["complete"]:
+                answer = super().ask(do, **words)
+                return {**answer, "packages": {**answer["packages"], "gone": "0.9"}}
+            if do == "groups":
+                self.groups = words
+            return super().ask(do, **words)
+
+    since = Before(packages={"small": "1.0", "other": "3"}, requires={}, commit=None, since={"small": "1.0"})
+    machine = Needy({"1.3": 0.03})
+    assert outcome_of(machine, tmp_path / "found.jsonl", since).culprits
+    assert machine.groups["packages"] == {"small": "1.0", "other": "3", "gone": "0.9"}
+    assert machine.groups["also"] == ["gone"], "workers of today do not need it, and those of then did"
+    with pytest.raises(RunFileError, match=r"--since small==1\.0: no index that pip was told of has it"):
+        outcome_of(Machine({}, fails={"1.0": "cannot be had"}), tmp_path / "none.jsonl", since)
 
 
 def test_code_that_was_not_looked_at_leaves_it_undecided(tmp_path: Path) -> None:
@@ -393,7 +421,7 @@ def test_a_budget_that_ends_in_the_second_search_keeps_what_the_first_found(tmp_
 
 
 def test_what_moved_with_a_release_is_known_after_an_interruption(tmp_path: Path) -> None:
-    """From the log: a state that is not measured again is not built again."""
+    """From the log: of the states that are not measured again only the neighbours are built, whose interpreters are told."""
 
     class Moving(Machine):
         def ask(self, do: str, **words: Any) -> Any:
@@ -407,7 +435,7 @@ def test_what_moved_with_a_release_is_known_after_an_interruption(tmp_path: Path
     assert whole.culprits[0].note == "moved with beside 0.1 -> 0.2"
     again = Moving({"1.3": 0.03})
     assert outcome_of(again, tmp_path / "log.jsonl") == whole
-    assert again.asked.count("prepare") < 6
+    assert again.asked.count("prepare") == 4, "both ends, and two neighbours"
 
 
 def test_packages_that_cannot_be_told_apart_are_named_with_their_versions(tmp_path: Path) -> None:

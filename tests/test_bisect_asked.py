@@ -62,6 +62,7 @@ def test_a_search_since_a_release_needs_no_accepted_run(tmp_path: Path) -> None:
     run, found, before = subject_of(ANY_RUN, name.rpartition("::")[2], tmp_path, since=["numpy==1.0"], checkout=tmp_path)
     assert (run.path, found) == (ANY_RUN, name)
     assert before.packages == {**installed(), "numpy": "1.0"}
+    assert before.since == {"numpy": "1.0"}
     assert before.commit is None
 
 

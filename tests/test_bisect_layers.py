@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from fixtures.asked import layers
 from fixtures.asked.candidates import groups_of, releases_between
@@ -130,30 +132,57 @@ def test_the_releases_between_two_are_what_the_index_lists() -> None:
         releases_between("nobody-has-this", "1", "2")
 
 
+def nothing_required(name: str, version: str) -> list[Requirement]:
+    """Of a version before: no requirement."""
+    return []
+
+
 def test_packages_that_differ_are_told_apart_and_kept_together() -> None:
     """What workers do not need is left alone unless it is asked for; what does not go with another's version moves, too."""
     here = {name: version_text(words) for name, words in environment()["packages"].items()}
     accepted = {**here, "numpy": "2.0.9", "tokenizers": "0.0.1", "matplotlib": "3.0.0"}
-    groups, others = groups_of(accepted, {}, "pytorch", [])
+    groups, others = groups_of(accepted, {}, "pytorch", [], nothing_required)
     named = [set(group.before) for group in groups]
     assert {"numpy"} in named
     assert {"tokenizers", "transformers"} not in named, "transformers did not move"
     assert others == ["matplotlib"]
-    groups, others = groups_of({**accepted, "transformers": "5.0.0"}, {}, "pytorch", ["all"])
+    groups, others = groups_of({**accepted, "transformers": "5.0.0"}, {}, "pytorch", ["all"], nothing_required)
     assert {"transformers", "tokenizers"} in [set(group.before) for group in groups]
     assert others == []
 
 
 def test_a_group_of_three_is_led_by_the_one_that_requires_the_others() -> None:
     """Not by the first of the alphabet: huggingface-hub is required by both others."""
-    from importlib import metadata
-
     here = {one.metadata["Name"]: one.version for one in metadata.distributions()}
     accepted = {**here, "transformers": "5.0.0", "tokenizers": "0.0.1", "huggingface_hub": "0.0.1"}
-    groups, _ = groups_of(accepted, {}, "pytorch", ["all"])
+    groups, _ = groups_of(accepted, {}, "pytorch", ["all"], nothing_required)
     (group,) = [group for group in groups if "transformers" in group.before]
     assert len(group.before) == 3
     assert group.leader == "transformers"
+
+
+def test_what_a_version_before_required_in_another_version_than_todays_moves_with_it() -> None:
+    """Or that is not here any more, and what that required: without it the version before cannot be had."""
+    here = {one.metadata["Name"]: one.version for one in metadata.distributions()}
+    accepted = {**here, "transformers": "5.0.0", "numpy": "2.0.9", "gone": "1.0", "far": "1.0"}
+    asked = {"transformers": "gone>=1", "gone": "far", "numpy": "regex<9000"}
+    then = lambda name, _: [Requirement(asked[name])] if name in asked else []  # noqa: E731
+    groups, _ = groups_of(accepted, {}, "pytorch", ["gone", "far"], then)
+    assert [(group.leader, set(group.before)) for group in groups] == [
+        ("transformers", {"transformers", "gone", "far"}),
+        ("numpy", {"numpy"}),
+    ]
+    assert groups[0].after["gone"] is None
+    groups, _ = groups_of(accepted, {}, "pytorch", [], lambda name, _: [Requirement("numpy<2.1")] if "trans" in name else [])
+    assert [set(group.before) for group in groups] == [{"transformers", "numpy"}]
+
+
+@pytest.mark.usefixtures("offline")
+def test_what_a_release_requires_is_read_from_it() -> None:
+    """One that cannot be had requires nothing that anybody knows."""
+    (required,) = layers.required_by_release("needy", "1.0", told)
+    assert str(required) == "small<2"
+    assert layers.required_by_release("needy", "7.0", told) == []
 
 
 @pytest.mark.usefixtures("offline")
@@ -194,7 +223,7 @@ def test_a_requirement_that_cannot_be_read(tmp_path: Path, wheels: Path, monkeyp
     monkeypatch.syspath_prepend(tmp_path / "site-packages")
     folders = [layers.package_of("small", "1.0", told)]
     assert layers.unmet({"small": "1.0"}, folders) is None
-    assert groups_of({"around": "0.9"}, {}, "pytorch", ["around"])[0]
+    assert groups_of({"around": "0.9"}, {}, "pytorch", ["around"], nothing_required)[0]
     installed_by_hand(tmp_path / "package", "own", "small (>=0.*", "own.py,,\n")
     with pytest.raises(StateRefused, match=r"own 1\.0 requires 'small .*', which cannot be read"):
         layers.unmet({"own": "1.0"}, [tmp_path / "package"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -52,6 +53,7 @@ def test_a_release_is_found_across_an_interruption(suite: Suite, monkeypatch: py
     ended = suite.end(suite.start_as([python, *words], **variables), time_out_s=600)
     assert ended.code == 0, ended.text
     assert f"{NAME} 1.1.1 -> 1.2: +" in ended.text
+    (command,) = [line.partition(": ")[2] for line in ended.text.splitlines() if line.startswith("where in the model: ")]
     assert pairs_in(folder) > kept
     assert time.monotonic() - began < 600
     report = suite.end(
@@ -59,3 +61,8 @@ def test_a_release_is_found_across_an_interruption(suite: Suite, monkeypatch: py
     )
     assert report.code == 0, report.text
     assert f"{NAME} 1.1.1 -&gt; 1.2" in (folder / "report" / "report.html").read_text()
+    explained = suite.end(
+        suite.start_as([*shlex.split(command), "--store", str(suite.store), "--launches", "4"], **variables)
+    )
+    assert explained.code == 0, explained.text
+    assert "4 profiled launch pairs against " in explained.text

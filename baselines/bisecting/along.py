@@ -62,6 +62,8 @@ class Found:
     """The states between which a change lies, if anywhere."""
     moved: Mapping[int, Mapping[str, str | None]]
     """By place of the state, the packages that it has in place of today's, as they were resolved."""
+    interpreters: Mapping[int, str]
+    """By place, of the states that a change lies between, where they run this checkout's code."""
 
 
 @dataclass(kw_only=True)
@@ -78,6 +80,7 @@ class Bisecting:
     builds_s: list[float] = field(default_factory=list)
     _prepared: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
     """By state that can be launched, the packages that it has in place of today's."""
+    _pythons: dict[str, str] = field(default_factory=dict)
     _known: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
     """The same of states of an earlier search, which are not asked for again where all is measured."""
     _began_s: float = field(init=False)
@@ -122,13 +125,25 @@ class Bisecting:
                 failures.pop(place, None)
             search.update(Observation(**vars(asked), log_ratio=log_ratio))
             self.tell(self._progress(path, asked, search, log_ratio, began))
+        answer = search.answer()
+        ends = {place for one in answer.changes or () for place in (one.older, one.newer)}
         return Found(
             path=path,
-            answer=search.answer(),
+            answer=answer,
             skipped=skipped,
             likely=search.likely_range(),
             moved={place: self._moved(state) for place, state in enumerate(path.states)},
+            interpreters={place: self._interpreter(path.states[place]) for place in ends if not path.states[place].commit},
         )
+
+    def _interpreter(self, state: State) -> str:
+        """Of a state that was measured, earlier perhaps; empty where it cannot be had any more."""
+        if state.key not in self._pythons:
+            try:
+                self._pythons[state.key] = str(self.measurer.ask("prepare", state=state.as_json())["python"])
+            except Unavailable:
+                return ""
+        return self._pythons[state.key]
 
     def _moved(self, state: State) -> Mapping[str, str | None]:
         return self._prepared.get(state.key) or self._known.get(state.key) or state.packages
@@ -164,6 +179,7 @@ class Bisecting:
                 self._skip(path, place, f"cannot be installed: {error}", search, skipped)
                 return False
             self._prepared[state.key] = packages = answer["packages"]
+            self._pythons[state.key] = str(answer["python"])
             if packages != dict(state.packages) and self._known.get(state.key) != packages:
                 self.log.add({"prepared": {"state": state.key, "packages": packages}})
             self.builds_s.append(self.clock() - began)

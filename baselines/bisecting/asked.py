@@ -39,7 +39,9 @@ def subject_of(
     """
     if since:
         subject = read_run(run_path(run))
-        return subject, _benchmark(subject, name), Before(packages=_since(since), requires={}, commit=None)
+        before = _since(since)
+        then = Before(packages={**installed(), **before}, requires={}, commit=None, since=before)
+        return subject, _benchmark(subject, name), then
     comparison = compare(run, [], store)
     judged = [one for one in comparison.judgements.values() if one[1].verdict is Verdict.REGRESSED]
     if name is None:
@@ -92,17 +94,17 @@ def not_as_measured(run: Run) -> list[str]:
 
 
 def _since(words: Sequence[str]) -> dict[str, str]:
-    """Today's packages, with others as they are named."""
-    today = installed()
-    names = {canonical(name): name for name in today}
+    """Versions before, by the names that packages have today."""
+    before: dict[str, str] = {}
+    names = {canonical(name): name for name in installed()}
     for word in words:
         found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s=]+)", word)
         if found is None:
             raise RunFileError(f"--since {word}: not a package and its version before, such as transformers==5.12.1")
         if canonical(found[1]) not in names:
             raise RunFileError(f"--since {word}: {found[1]} is not installed here")
-        today[names[canonical(found[1])]] = found[2]
-    return today
+        before[names[canonical(found[1])]] = found[2]
+    return before
 
 
 def _benchmark(run: Run, name: str | None) -> str:

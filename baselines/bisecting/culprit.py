@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from baselines.bisecting.along import Bisecting, BudgetOver, Found, NoEnd, Path
@@ -29,6 +29,8 @@ class Before:
     """After that one, those that changed what a worker runs, oldest first; "" is what is not committed."""
     unseen: str = ""
     """Why its code cannot be looked at, which may differ; empty where it can, or is today's."""
+    since: Mapping[str, str] = field(default_factory=dict)
+    """Versions that were named in place of an accepted run: what they require in other versions than today's moves too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Culprit:
     launches: int
     note: str = ""
     """What keeps it from being narrower, or what moved with it."""
+    interpreters: tuple[str, str] = ("", "")
+    """Of the older and the newer side; empty where one runs other code, or cannot be had any more."""
 
     @property
     def line(self) -> str:
@@ -97,8 +101,13 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
     Raises:
         BudgetOver: before anything was found.
         RunFileError: as `Bisecting.along`.
+        NoEnd: what was named in place of an accepted run cannot be had.
     """
-    answer = bisecting.measurer.ask("groups", packages=before.packages, requires=before.requires, also=list(also))
+    moved = _moved_with(bisecting, before.since)
+    packages = {**before.packages, **moved}
+    answer = bisecting.measurer.ask(
+        "groups", packages=packages, requires=before.requires, also=[*also, *(moved.keys() - before.since.keys())]
+    )
     groups, others = answer["groups"], answer["others"]
     notes = [f"not searched, because no worker needs them (--also NAME): {listed(others, _NAMED)}"] if others else []
     commits, commit, unseen = list(before.commits), before.commit, before.unseen
@@ -126,6 +135,22 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
     if unseen:  # what was not looked at may be the reason where nothing else is
         (outcome.notes if outcome.culprits else outcome.undecided).append(not_looked_at)
     return outcome.made()
+
+
+def _moved_with(bisecting: Bisecting, since: Mapping[str, str]) -> Mapping[str, str]:
+    """Versions that were named, with what they require in other versions than today's.
+
+    Raises:
+        NoEnd: they cannot be had.
+    """
+    if not since:
+        return {}
+    try:
+        state = State(packages=since, complete=True)
+        found: Mapping[str, str] = bisecting.measurer.ask("prepare", state=state.as_json())["packages"]
+    except Unavailable as error:
+        raise NoEnd(f"--since {' --since '.join(f'{name}=={one}' for name, one in since.items())}: {error}") from None
+    return found
 
 
 def _of_packages(groups: Sequence[Mapping[str, Any]], commit: str | None) -> Path:
@@ -226,8 +251,17 @@ class _Outcome:
     def add(self, found: Found, change: Change, note: str, *, name: str = "", ends: tuple[str, str] | None = None) -> None:
         """A change as the search found it."""
         older, newer = ends or (found.path.names[change.older], found.path.names[change.newer])
+        pythons = (found.interpreters.get(change.older, ""), found.interpreters.get(change.newer, ""))
         self.culprits.append(
-            Culprit(name=name, older=older, newer=newer, difference=change.difference, launches=change.launches, note=note)
+            Culprit(
+                name=name,
+                older=older,
+                newer=newer,
+                difference=change.difference,
+                launches=change.launches,
+                note=note,
+                interpreters=pythons,
+            )
         )
 
     def made(self) -> Outcome:

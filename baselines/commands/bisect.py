@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     except RunFileError as error:  # hours of measuring: the answer is said all the same
         return "\n".join([*text, f"the answer is not kept: {error}", f"what was measured is: {shown(log.path)}"]), 2
     go_on = [] if outcome.is_over else [f"Go on: {again}"]
-    return "\n".join([*text, f"answer: {shown(path)}", *go_on]), int(bool(outcome.undecided))
+    explain = [_explaining(one.interpreters, found, name) for one in outcome.culprits if all(one.interpreters)]
+    return "\n".join([*text, f"answer: {shown(path)}", *explain, *go_on]), int(bool(outcome.undecided))
 
 
 def as_json(outcome: Any) -> dict[str, Any]:
@@ -126,6 +127,13 @@ def tell(line: str) -> None:
 
 def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("::")[2]).strip("_")[:150]
+
+
+def _explaining(interpreters: tuple[str, str], found: Run, name: str) -> str:
+    """The command that says where in the model two neighbours differ."""
+    older, newer = interpreters
+    command = ["python" if newer == sys.executable else newer, "-m", "baselines", "explain", shown(found.path.parent)]
+    return f"where in the model: {shlex.join([*command, '--benchmark', name, '--reference', older])}"
 
 
 def _again(arguments: argparse.Namespace, found: Run, name: str) -> str:
