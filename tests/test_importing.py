@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.backends.importing import not_installed, nothing_collected
+from fixtures.backends.importing import not_installed, nothing_collected, without
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.model.prepared import PreparedModel
 from tests.suite import REPOSITORY
@@ -35,7 +35,7 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize(
     ("backend", "unused"),
-    [("pytorch", ("scipy",)), ("tensorflow", ("sklearn", "matplotlib", "tensorflow_text"))],
+    [("pytorch", ("scipy", "sklearn")), ("tensorflow", ("sklearn", "matplotlib", "tensorflow_text"))],
 )
 def test_a_start_has_no_imports_of_no_use(
     backend: str, unused: tuple[str, ...], bert_tiny: PreparedModel, tmp_path: Path
@@ -68,6 +68,26 @@ def test_hidden_packages_are_there_again(tmp_path: Path, monkeypatch: pytest.Mon
     with not_installed("one_of_no_use"):
         assert importlib.import_module("one_of_no_use").here
     del sys.modules["one_of_no_use"]
+
+
+def test_what_cannot_do_without_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that takes along what needs a hidden package is imported with it; another error is not tried twice."""
+    (tmp_path / "one_of_no_use.py").write_text("here = True\n")
+    (tmp_path / "takes_it_along.py").write_text("import one_of_no_use\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = without(["one_of_no_use"], lambda: importlib.import_module("takes_it_along"))
+    assert found.one_of_no_use.here
+    calls: list[int] = []
+
+    def fails() -> None:
+        calls.append(1)
+        raise ValueError("it broke")
+
+    with pytest.raises(ValueError, match="it broke"):
+        without(["json"], fails)
+    assert calls == [1]
+    for name in ("one_of_no_use", "takes_it_along"):
+        del sys.modules[name]
 
 
 def test_a_package_that_is_not_there_stays_so() -> None:
