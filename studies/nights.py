@@ -84,7 +84,7 @@ class Nights:
         hide(self.environment, share)
         path, content, code, wall_s = self.session()
         words = content["run"]
-        red = {name.partition("[")[2]: one["reason"] for name, one in words["not_measured"].items() if one.get("reason")}
+        red = {name.partition("[")[2]: one["reason"] for name, one in words["not_passed"].items() if one.get("reason")}
         if failed := {name: why for name, why in red.items() if not why.startswith("REGRESSED")}:
             raise loop.StudyError(f"a night has benchmarks that failed and were not judged: {failed}")
         judged = words["verdicts"]["judgements"]

@@ -212,7 +212,7 @@ class Maker:
                 "preset": "full",
                 "partial": False,
                 "not_reached": [],
-                "not_measured": failed,
+                "not_passed": failed,
                 "verdicts": self.verdicts(benchmarks),
             },
             "benchmarks": benchmarks,

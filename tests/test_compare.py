@@ -53,7 +53,7 @@ def test_what_was_not_measured_is_missing(checkout: Checkout) -> None:
     """What the run failed itself is missing from it; what it was never asked for is not."""
     name = benchmark(TWO)["fullname"]
     failed = checkout.run(
-        benchmark(ONE, 0.01), started_day=30, run={"not_measured": {name: {"outcome": "failed", "reason": "wrong answer"}}}
+        benchmark(ONE, 0.01), started_day=30, run={"not_passed": {name: {"outcome": "failed", "reason": "wrong answer"}}}
     )
     ended = checkout.baselines("compare", failed)
     assert ended.code == 1

@@ -150,7 +150,7 @@ def test_creep_is_not_cleared() -> None:
 def test_what_no_duet_can_take_away(confirming: Confirming) -> None:
     """A failed test, a missing benchmark, a run that was cut off: red, whatever is cleared."""
     failed = {TWO.join(("benchmarks/x.py::", "")): {"outcome": "failed", "reason": "a thread left its CPUs"}}
-    run = confirming.run(2 * ONE_S, TWO_S, 9, partial=True, not_measured=failed)
+    run = confirming.run(2 * ONE_S, TWO_S, 9, partial=True, not_passed=failed)
     confirming.found = {NAME: CLEARED}
     text, code = confirming(run)
     assert code == 1

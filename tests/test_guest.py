@@ -47,7 +47,7 @@ def measured(
 def run() -> dict[str, Any]:
     """A run as it should come back."""
     return {
-        "run": {"speed_guards": False, "not_measured": {}},
+        "run": {"speed_guards": False, "not_passed": {}},
         "benchmarks": [
             measured("core_count_scaling", [[0, 2]]),
             measured("simultaneous_multithreading", [[0, 1]], cores=1, threads=2),
@@ -106,7 +106,7 @@ def test_a_skip_is_no_proof() -> None:
     """A question without a benchmark, and one that was skipped or failed."""
     content = run()
     del content["benchmarks"][0]
-    content["run"]["not_measured"] = {"test_x": {"outcome": "skipped", "reason": "one NUMA node"}}
+    content["run"]["not_passed"] = {"test_x": {"outcome": "skipped", "reason": "one NUMA node"}}
     assert complaints(content) == ["core_count_scaling: nothing was measured", "test_x: skipped: one NUMA node"]
 
 

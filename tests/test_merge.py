@@ -235,7 +235,7 @@ def test_what_the_parts_said_of_their_ends(checkout: Checkout) -> None:
         benchmark(ONE),
         run={
             "plan": {"budget_s": 60, "predicted_s": 40, "left_out": {bridge: 1.0}},
-            "not_measured": {three: {"outcome": "failed", "reason": "x"}},
+            "not_passed": {three: {"outcome": "failed", "reason": "x"}},
         },
     )
     write_findings(read_run(first / "run.json"), [Finding(fullname=bridge, cleared=True, reason="not slower beside it")])

@@ -81,8 +81,17 @@ def test_our_own_file(tmp_path: Path) -> None:
 def test_a_cut_off_run_says_what_it_lacks(tmp_path: Path) -> None:
     """What failed, what was skipped and what was not reached are told apart."""
     skipped = {"a::b": {"outcome": "skipped", "reason": "no tensorflow"}}
-    run = read(tmp_path, run={"partial": True, "not_reached": ["c::d"], "not_measured": skipped})
+    run = read(tmp_path, run={"partial": True, "not_reached": ["c::d"], "not_passed": skipped})
     assert (run.partial, run.not_reached, run.not_measured) == (True, ("c::d",), skipped)
+
+
+@pytest.mark.parametrize("key", ["not_passed", "not_measured"])
+def test_a_measured_benchmark_that_is_red_was_measured(tmp_path: Path, key: str) -> None:
+    """Its test failed, and its result is there; older runs have the same list under another name."""
+    name = benchmark(ONE)["fullname"]
+    how = {name: {"outcome": "failed", "reason": "+7 %"}, "a::b": {"outcome": "failed", "reason": "wrong answer"}}
+    run = read(tmp_path, benchmark(ONE), run={key: how})
+    assert (set(run.not_passed), set(run.not_measured)) == ({name, "a::b"}, {"a::b"})
 
 
 @pytest.mark.parametrize(

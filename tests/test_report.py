@@ -202,7 +202,7 @@ def test_another_machine_is_on_top(tmp_path: Path) -> None:
 def test_what_was_not_measured_is_told(tmp_path: Path) -> None:
     """A run that was cut off, and benchmarks that failed, are seen by whoever reads the report."""
     how = {"outcome": "failed", "reason": "wrong answer"}
-    words = {"partial": True, "not_reached": ["x", "y"], "not_measured": {"z": how}}
+    words = {"partial": True, "not_reached": ["x", "y"], "not_passed": {"z": how}}
     notices = view_of_runs(tmp_path, [benchmark(ONE)], [[benchmark(ONE)]], run=words).notices
     assert notices == ("this run was cut off before its end; 2 benchmarks were not reached", "not measured: 1 failed")
 

@@ -34,7 +34,7 @@ def test_the_page_in_a_browser(names: str, tmp_path: Path) -> None:
             {**one, "name": f"{one['name']}{HOSTILE}", "param": f"{one['param']}{HOSTILE}{long}"} for one in EVERYTHING
         ]
     view = view_of_runs(
-        tmp_path, records, [records] * 3, run={"not_measured": {"x": {"outcome": "failed", "reason": HOSTILE}}}
+        tmp_path, records, [records] * 3, run={"not_passed": {"x": {"outcome": "failed", "reason": HOSTILE}}}
     )
     path = tmp_path / "report.html"
     path.write_text(page(view))

@@ -110,7 +110,7 @@ def test_what_was_not_measured_has_its_reason(tmp_path: Path) -> None:
         "skipped": [
             {"reason": "no siblings <b>", "benchmarks": ["benchmarks/test_simultaneous_multithreading.py::test_x[a]"]}
         ],
-        "not_measured": {"benchmarks/test_precision.py::test_precision[a]": {"outcome": "failed", "reason": "wrong answer"}},
+        "not_passed": {"benchmarks/test_precision.py::test_precision[a]": {"outcome": "failed", "reason": "wrong answer"}},
         "not_reached": ["benchmarks/test_instance_scaling.py::test_instance_scaling[a]"],
     }
     view = view_of_runs(tmp_path, [answer("out_of_the_box")], run=run)

@@ -47,7 +47,7 @@ def test_hostile_names_and_reasons_stay_in_their_cells(tmp_path: Path) -> None:
     how = {"outcome": "failed", "reason": HOSTILE}
     name = benchmark("gone")["fullname"]
     baseline = [[benchmark(HOSTILE, 0.01), benchmark("gone", 0.01)]] * 3
-    text = markdown(view_of_runs(tmp_path, [benchmark(HOSTILE, 0.05)], baseline, run={"not_measured": {name: how}}))
+    text = markdown(view_of_runs(tmp_path, [benchmark(HOSTILE, 0.05)], baseline, run={"not_passed": {name: how}}))
     lines = text.splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert len(rows) == 4

@@ -55,13 +55,11 @@ def test_what_comes_from_files_is_text(tmp_path: Path) -> None:
     how = {"outcome": "failed", "reason": HOSTILE}
     gone = benchmark("gone")["fullname"]
     accepted = [[benchmark(name, 0.01) for name in (HOSTILE, "gone")]] * 3
-    hostile = Page(
-        page(view_of_runs(tmp_path / "a", [benchmark(HOSTILE, 0.05)], accepted, run={"not_measured": {gone: how}}))
-    )
+    hostile = Page(page(view_of_runs(tmp_path / "a", [benchmark(HOSTILE, 0.05)], accepted, run={"not_passed": {gone: how}})))
     harmless = [[benchmark(name, 0.01) for name in ("harmless", "gone")]] * 3
     how["reason"] = "harmless"
     other = Page(
-        page(view_of_runs(tmp_path / "b", [benchmark("harmless", 0.05)], harmless, run={"not_measured": {gone: how}}))
+        page(view_of_runs(tmp_path / "b", [benchmark("harmless", 0.05)], harmless, run={"not_passed": {gone: how}}))
     )
     assert hostile.tags == other.tags
     assert [name for name, _ in hostile.attributes] == [name for name, _ in other.attributes]

@@ -104,7 +104,7 @@ def test_where_pytorch_is_as_good(tmp_path: Path, median_s: float, said: str) ->
         ({}, "only onnxruntime was measured: no other backend was compared"),
         ({"plan": {"left_out": {"a": 60.0, "b": 60.0}}}, "not compared: 2 left out by the budget"),
         ({"partial": True, "not_reached": ["a"]}, "not compared: 1 not reached before the run was cut off"),
-        ({"not_measured": {"a": {"outcome": "failed", "reason": "wrong answer"}}}, "not compared: 1 failed"),
+        ({"not_passed": {"a": {"outcome": "failed", "reason": "wrong answer"}}}, "not compared: 1 failed"),
         ({"speed_guards": False}, "its times mean nothing (--no-speed-guards): nothing here is a recommendation"),
     ],
 )

@@ -130,7 +130,7 @@ def reasons_beside(comparison: Comparison, suspects: set[str]) -> Sequence[str]:
     spoken_for = {*suspects, *(name for name, _ in missing)}
     reasons += [
         f"{name}: {how.get('reason')}"
-        for name, how in run.not_measured.items()
+        for name, how in run.not_passed.items()
         if how.get("outcome") == "failed" and name not in spoken_for
     ]
     if run.partial:

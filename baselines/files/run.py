@@ -72,8 +72,8 @@ class Run:
     """False when it was measured with --no-speed-guards: its times mean nothing."""
     partial: bool
     """Whether it was cut off before its last benchmark."""
-    not_measured: Mapping[str, Mapping[str, str]]
-    """Outcome and reason by node id, of benchmarks that were failed or skipped."""
+    not_passed: Mapping[str, Mapping[str, str]]
+    """Outcome and reason by node id, of benchmarks that were failed or skipped; one that was measured may be red."""
     not_reached: tuple[str, ...]
     left_out: Mapping[str, float]
     """Predicted seconds by node id, of benchmarks that did not fit into its budget."""
@@ -105,6 +105,12 @@ class Run:
     def is_one_of_several(self) -> bool:
         """Whether it is a part, and the others of its plan are elsewhere."""
         return bool(self.shard.get("of", 1) != 1)
+
+    @property
+    def not_measured(self) -> dict[str, Mapping[str, str]]:
+        """Of those that did not pass, those that left no result."""
+        measured = {result.fullname for result in self.results}
+        return {name: how for name, how in self.not_passed.items() if name not in measured}
 
     @property
     def name(self) -> str:

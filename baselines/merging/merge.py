@@ -62,7 +62,7 @@ def merged_content(parts: Sequence[Part]) -> dict[str, Any]:
         "arguments": without_shard(str(runs[0].get("arguments") or "")),
         "partial": bool(missing) or any(part.run.partial for part in parts),
         "exit_status": max(part.run.exit_status for part in parts),
-        "not_measured": _united(run.get("not_measured") for run in runs),
+        "not_passed": _united(part.run.not_passed for part in parts),
         "not_reached": [name for part in parts for name in part.run.not_reached if name not in measured],
         "skipped": list({json.dumps(one): one for run in runs for one in run.get("skipped", [])}.values()),
         "plan": merged_plan(parts),

@@ -32,7 +32,7 @@ def run_complaints(run: Mapping[str, Any]) -> Iterator[str]:
     for question in QUESTIONS:
         if not counts[question]:
             yield f"{question}: nothing was measured"
-    for name, how in run["run"]["not_measured"].items():
+    for name, how in run["run"]["not_passed"].items():
         yield f"{name}: {how['outcome']}: {how['reason']}"
     if run["run"]["speed_guards"]:
         yield "the run does not say that its speed guards were off"
