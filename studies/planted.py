@@ -30,7 +30,7 @@ TRUTHS: Final = {EAGER: "pytorch", WIDER: "pytorch", OPERATOR: "onnxruntime", PY
 WIDER_LAYERS: Final = (1, 2)
 WIDER_SHARE: Final = 0.5
 """Of the units of a feed-forward block, how many more."""
-STEPS: Final = 4000
+STEPS: Final = 6000
 """Of Python between two layers: some 100 us."""
 AFTER: Final = "SkipLayerNorm_AddBias_1"
 """The node behind which the operator goes: the end of the first layer."""

@@ -1,7 +1,8 @@
 """The tables of docs/findings.md, in Markdown, from the files of runs: nobody copies numbers by hand.
 
 Usage: `python -m studies.tables RUN [RUN ...]`, which prints a table for each question that the runs measured; of precision
-one for each problem size, in which what several runs measured of a configuration is one row.
+one for each problem size, in which what several runs measured of a configuration is one row. Of runs that were explained
+(`python -m baselines explain RUN`) it prints where the time goes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, Final
 
+from baselines.explaining.explanation import FRAMEWORK, Explanation
+from baselines.explaining.explanation_file import read_explanations
+from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError, run_path
 from studies.loop import Record, grouped, table
 
@@ -29,7 +33,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.tables", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="files or folders of runs")
     try:
-        benchmarks = [benchmark for run in parser.parse_args().runs for benchmark in benchmarks_of(run)]
+        runs = parser.parse_args().runs
+        benchmarks = [benchmark for run in runs for benchmark in benchmarks_of(run)]
+        explanations = [one for run in runs for one in read_explanations(read_run(run_path(run)))]
     except (OSError, ValueError, RunFileError) as error:
         parser.exit(2, f"error: {error}\n")
     plain: dict[str, list[float]] = {}
@@ -39,6 +45,8 @@ def main() -> int:
     for question in dict.fromkeys(one["extra_info"]["question"] for one in benchmarks):
         mine = [one for one in benchmarks if one["extra_info"]["question"] == question]
         print(f"## {question}\n", *lines_of(question, mine, plain), sep="\n", end="\n\n")
+    if rows := [part_row(said, benchmarks) for said in explanations if said.whole is not None]:
+        print("## Where the time goes\n", *markdown(rows), sep="\n", end="\n\n")
     return 0
 
 
@@ -136,6 +144,27 @@ def any_row(benchmark: Record) -> Cells:
         "cosine": f"{extra['parity']['cosine']:.6f}",
         "GFLOP/s": f"{extra['work']['gflop_per_s']:.0f}",
         "share of the limit": "" if share is None else f"{share:.0%}",
+    }
+
+
+def part_row(said: Explanation, benchmarks: Sequence[Record]) -> Cells:
+    """What one explanation says, in ms; of the limit what the whole reaches, and what products and attention do alone.
+
+    Both are the arithmetic of a forward pass by a time; all of it is in products and attention.
+    """
+    mine = next(one for one in benchmarks if one["fullname"] == said.fullname)
+    share = mine["extra_info"]["work"].get("share_of_limit")
+    seconds = {one.name: one.measured_s for one in said.classes}
+    products_s, attention_s, framework_s = (seconds.get(name, 0.0) for name in ("matrix products", "attention", FRAMEWORK))
+    rest_s = sum(seconds.values()) - products_s - attention_s - framework_s
+    return {
+        "backend": said.backend,
+        "problem": size_of(mine),
+        **{name: milliseconds(one) for name, one in (("all", sum(seconds.values())), ("matrix products", products_s))},
+        **{name: milliseconds(one) for name, one in (("attention", attention_s), ("other kernels", rest_s))},
+        FRAMEWORK: milliseconds(framework_s),
+        "share of the limit": "" if share is None else f"{share:.0%}",
+        "in products and attention": "" if share is None else f"{share * latency_s(mine) / (products_s + attention_s):.0%}",
     }
 
 

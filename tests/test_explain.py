@@ -24,6 +24,7 @@ from baselines.judging.parts import PartsPolicy, differences
 from baselines.report.formats.markdown import markdown
 from baselines.report.formats.page import page
 from fixtures.profiling import classes
+from studies import tables
 from tests.builders import ONE, THREE, TWO, answer, benchmark, run_folder, view_of_runs
 from tests.test_report_page import HOSTILE, Page
 
@@ -151,6 +152,25 @@ def test_one_side_alone(tmp_path: Path) -> None:
     assert text.startswith("pytorch-fp32-batch1-seq32: 1.96")
     assert "2 profiled launches" in text
     assert "profiling costs +2.0% of a forward pass" in text
+
+
+def test_layers_are_told_in_their_order(tmp_path: Path) -> None:
+    """Where they run beside each other, a profile has them in another."""
+    names = ["after the layers", "layer 11", "layer 2", "layer 0", "embeddings"]
+    said = profile(tmp_path / "a", {("matrix products", name): 1e-4 for name in names}, launches=2)
+    assert [row.name for row in said.layers] == ["embeddings", "layer 0", "layer 2", "layer 11", "after the layers"]
+
+
+def test_a_row_of_the_table_of_findings(tmp_path: Path) -> None:
+    """All classes are in it once, and the share of the limit is of the arithmetic by the time of what does it."""
+    said = profile(tmp_path / "a", {**PARTS, ("embedding", None): 0.1e-3, ("other", None): 0.3e-3}, launches=2, noise=0.0)
+    measured = benchmark(TWO)
+    measured["extra_info"] |= {"work": {"share_of_limit": 0.5}, "latency_s": {"median": 2.4e-3}}
+    cells = tables.part_row(said, [measured])
+    assert [cells[name] for name in ("all", "matrix products", "attention", "other kernels", FRAMEWORK)] == [
+        *("2.4", "1.2", "0.4", "0.4", "0.4")
+    ]
+    assert (cells["share of the limit"], cells["in products and attention"]) == ("50%", "75%")
 
 
 def test_kept_beside_the_run(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from fixtures.profiling.classes import ATTENTION, COPIES, FRAMEWORK, NORMALISATI
 from fixtures.profiling.layers import layered, layers_in
 from fixtures.profiling.profiler import Kernel
 from fixtures.profiling.shares import shares_of, shares_of_round
-from fixtures.profiling.trace import trace_text, write_trace
+from fixtures.profiling.trace import trace_text, tracks_of, write_trace
+from fixtures.profiling.xplane import Event, xla_kernels
 from tests.suite import REPOSITORY, Suite
 
 
@@ -58,6 +59,15 @@ def test_kernels_beside_each_other_share_an_instant() -> None:
     """Two threads at once take the time of one, half of it each; so all adds up to the wall time."""
     found = by_class([kernel("MatMul", 0, 4), kernel("Gelu", 2, 4, thread=1)], 6)
     assert found == pytest.approx({PRODUCTS: 3, NORMALISATION: 3, FRAMEWORK: 0})
+
+
+def test_a_thunk_inside_of_another_is_its_successor() -> None:
+    """XLA says that a thunk ended after those that waited for it: the time is theirs."""
+    spans = [("add_add_fusion.1", 0, 7), ("MatMul.2", 1, 4), ("MatMul.3", 4, 7), ("dot.4", 7, 8)]
+    events = [Event(name=name, start_s=start, end_s=start, thread=place) for place, (name, start, _) in enumerate(spans)]
+    events += [Event(name=f"end: {name}", start_s=end, end_s=end, thread=9) for name, _, end in spans]
+    found = by_class(xla_kernels(sorted(events, key=lambda one: one.start_s), 0.0), 9)
+    assert found == pytest.approx({OTHER: 1, PRODUCTS: 7, FRAMEWORK: 1})
 
 
 def test_kernels_longer_than_their_round_are_cut() -> None:
@@ -115,6 +125,8 @@ def test_a_trace_is_whole_or_not_there(tmp_path: Path) -> None:
     events = [one for one in json.loads(text)["traceEvents"] if one["ph"] == "X"]
     assert [one["dur"] for one in events] == [2e6, 1e6]
     assert events[1]["args"]["class"] == PRODUCTS
+    beside = [kernel("MatMul", 0, 4), kernel("Gelu", 1, 2), kernel("MatMul", 3, 3), kernel("Gelu", 5, 1, thread=7)]
+    assert tracks_of(beside) == [0, 0, 1, 2], "what overlaps and is not inside has a track of its own"
     with pytest.raises(OSError, match="No such file"):
         write_trace(tmp_path / "none" / "a.trace.json", text)
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -124,7 +125,7 @@ def explained(profile: Profile, folder: str, policy: PartsPolicy | None = None) 
         launches=len(profile.launches),
         whole=sides.rows(lambda one: {WHOLE: one.plain_s}, (WHOLE,), alone=True)[0],
         classes=tuple(sides.with_operator(row) for row in classes),
-        layers=tuple(sides.rows(Profiled.by_layer, ())),
+        layers=tuple(sorted(sides.rows(Profiled.by_layer, ()), key=_depth)),
         not_explained=sides.not_explained(),
         cost=_cost(measured),
         reference_cost=_cost(references) if references else None,
@@ -205,6 +206,12 @@ class Sides:
 
 def _cost(side: Sequence[Profiled]) -> float:
     return fmean(one.wall_s / one.plain_s for one in side) - 1
+
+
+def _depth(row: Row) -> float:
+    """Of a layer's row: `embeddings`, `layer 0` and so on, `after the layers` (fixtures/profiling/layers.py)."""
+    number = re.search(r"\d+", row.name)
+    return float(number[0]) if number else -1.0 if row.name == "embeddings" else float("inf")
 
 
 def _largest_first(rows: Sequence[Row]) -> list[Row]:

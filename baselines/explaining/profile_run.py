@@ -21,7 +21,7 @@ from baselines.judging.wording import typed
 FOLDER_NAME: Final = "explanation"
 """In the folder of the run: a folder per benchmark, with its profile and its traces."""
 LAUNCHES: Final = 4
-PAIRS: Final = 8
+PAIRS: Final = 12
 """Launches of one side, and launch pairs of two, where nobody says."""
 INTERRUPTED: Final = 2
 """Exit code of pytest after Ctrl-C."""
