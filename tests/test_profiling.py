@@ -151,10 +151,16 @@ def said(backend, number):
     folder = Path(scratch) / f"{type(backend).__name__}-{number}"
     folder.mkdir()
     opened = Profiling.of(backend, inputs, backend.compile(inputs), [], scratch=folder, limits=limits)
-    turns = [opened.turn(seconds=0.03, least=3) for _ in range(3)]
+    opened.turn(recorded=False, seconds=0.03, least=3, most=None)
+    turns = []
+    for _ in range(2):
+        opened.record(on=True)
+        turns += [opened.turn(recorded=True, seconds=0.03, least=3, most=5) for _ in range(2)]
+        opened.record(on=False)
     trace = str(Path(scratch) / f"{type(backend).__name__}-{number}.trace.json")
     result = opened.result(checkpoint=checkpoint, trace=trace, process="test")
-    assert result["rounds"] == sum(turn["profiled_rounds"] for turn in turns)
+    assert result["rounds"] == sum(turn["rounds"] for turn in turns)
+    assert all(3 <= turn["rounds"] <= 5 for turn in turns)
     assert json.loads(Path(trace).read_text())["traceEvents"]
     return result
 

@@ -39,8 +39,8 @@ def subject_of(
     """
     if since:
         subject = read_run(run_path(run))
-        before = _since(since)
-        then = Before(packages={**installed(), **before}, requires={}, commit=None, since=before)
+        named = _since(since)
+        then = Before(packages={**installed(), **named}, requires={}, commit=None, since=named)
         return subject, _benchmark(subject, name), then
     comparison = compare(run, [], store)
     judged = [one for one in comparison.judgements.values() if one[1].verdict is Verdict.REGRESSED]
