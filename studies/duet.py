@@ -104,7 +104,7 @@ def record_of(ended: Session, share_of: ShareOf) -> dict[str, Any]:
         **ended.origin,
         "model": run["model"],
         **{key: run["duet"][key] for key in ("looks", "regressed_together")},
-        "not_measured": run["not_passed"],
+        "not_passed": run["not_passed"],
         "benchmarks": benchmarks,
     }
 

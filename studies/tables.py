@@ -35,7 +35,7 @@ def main() -> int:
     try:
         runs = parser.parse_args().runs
         benchmarks = [benchmark for run in runs for benchmark in benchmarks_of(run)]
-        explanations = [one for run in runs for one in read_explanations(read_run(run_path(run)))]
+        rows = [row for run in runs for row in part_rows(run)]
     except (OSError, ValueError, RunFileError) as error:
         parser.exit(2, f"error: {error}\n")
     plain: dict[str, list[float]] = {}
@@ -45,7 +45,7 @@ def main() -> int:
     for question in dict.fromkeys(one["extra_info"]["question"] for one in benchmarks):
         mine = [one for one in benchmarks if one["extra_info"]["question"] == question]
         print(f"## {question}\n", *lines_of(question, mine, plain), sep="\n", end="\n\n")
-    if rows := [part_row(said, benchmarks) for said in explanations if said.whole is not None]:
+    if rows:
         print("## Where the time goes\n", *markdown(rows), sep="\n", end="\n\n")
     return 0
 
@@ -147,16 +147,23 @@ def any_row(benchmark: Record) -> Cells:
     }
 
 
-def part_row(said: Explanation, benchmarks: Sequence[Record]) -> Cells:
+def part_rows(run: Path) -> list[Cells]:
+    """What was explained of a run; nothing of most."""
+    measured = {one["fullname"]: one for one in benchmarks_of(run)}
+    found = [one for one in read_explanations(read_run(run_path(run))) if one.whole is not None]
+    return [part_row(one, measured[one.fullname]) for one in found if one.fullname in measured]
+
+
+def part_row(said: Explanation, mine: Record) -> Cells:
     """What one explanation says, in ms; of the limit what the whole reaches, and what products and attention do alone.
 
     Both are the arithmetic of a forward pass by a time; all of it is in products and attention.
     """
-    mine = next(one for one in benchmarks if one["fullname"] == said.fullname)
     share = mine["extra_info"]["work"].get("share_of_limit")
     seconds = {one.name: one.measured_s for one in said.classes}
     products_s, attention_s, framework_s = (seconds.get(name, 0.0) for name in ("matrix products", "attention", FRAMEWORK))
-    rest_s = sum(seconds.values()) - products_s - attention_s - framework_s
+    work_s = products_s + attention_s
+    rest_s = sum(seconds.values()) - work_s - framework_s
     return {
         "backend": said.backend,
         "problem": size_of(mine),
@@ -164,7 +171,7 @@ def part_row(said: Explanation, benchmarks: Sequence[Record]) -> Cells:
         **{name: milliseconds(one) for name, one in (("attention", attention_s), ("other kernels", rest_s))},
         FRAMEWORK: milliseconds(framework_s),
         "share of the limit": "" if share is None else f"{share:.0%}",
-        "in products and attention": "" if share is None else f"{share * latency_s(mine) / (products_s + attention_s):.0%}",
+        "in products and attention": "" if share is None or not work_s else f"{share * latency_s(mine) / work_s:.0%}",
     }
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fixtures.backends.interface import Forward
+from fixtures.backends.interface import Backend, Forward
 from fixtures.backends.onnxruntime import OnnxRuntime
 from fixtures.backends.pytorch import PyTorch
+from fixtures.profiling.profiler import Profiler
 
 
 class AnswersNan(OnnxRuntime):
@@ -25,6 +26,15 @@ class AnswersNan(OnnxRuntime):
 
     def last_hidden_state(self, outputs: Any) -> np.ndarray:
         return np.full_like(super().last_hidden_state(outputs), np.nan)
+
+
+class TellsNothing(OnnxRuntime):
+    """Has no profiler."""
+
+    name = "tells_nothing"
+
+    def profiler(self, inputs: Any, folder: Path) -> Profiler:
+        return Backend.profiler(self, inputs, folder)
 
 
 class SleepsForEver(OnnxRuntime):

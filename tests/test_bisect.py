@@ -225,11 +225,12 @@ def test_what_a_named_release_requires_moves_with_it(tmp_path: Path) -> None:
 
     class Needy(Machine):
         groups: Mapping[str, Any]
+        moves: Mapping[str, str] = {"gone": "0.9"}
 
         def ask(self, do: str, **words: Any) -> Any:
             if do == "prepare" and words["state"]["complete"]:
                 answer = super().ask(do, **words)
-                return {**answer, "packages": {**answer["packages"], "gone": "0.9"}}
+                return {**answer, "packages": {**answer["packages"], **self.moves}}
             if do == "groups":
                 self.groups = words
             return super().ask(do, **words)
@@ -238,7 +239,12 @@ def test_what_a_named_release_requires_moves_with_it(tmp_path: Path) -> None:
     machine = Needy({"1.3": 0.03})
     assert outcome_of(machine, tmp_path / "found.jsonl", since).culprits
     assert machine.groups["packages"] == {"small": "1.0", "other": "3", "gone": "0.9"}
-    assert machine.groups["also"] == ["gone"], "workers of today do not need it, and those of then did"
+    assert machine.groups["also"] == ["small", "gone"], "workers of today may not need them, and those of then did"
+    again = Needy({"1.3": 0.03})
+    again.moves = {"gone": "1.0"}
+    outcome_of(again, tmp_path / "found.jsonl", since)
+    assert again.groups["packages"] == machine.groups["packages"], "the index may have more by now"
+    assert "pair" not in again.asked
     with pytest.raises(RunFileError, match=r"--since small==1\.0: no index that pip was told of has it"):
         outcome_of(Machine({}, fails={"1.0": "cannot be had"}), tmp_path / "none.jsonl", since)
 
@@ -298,6 +304,21 @@ def test_a_search_that_was_interrupted_goes_on(tmp_path: Path) -> None:
         Log(path, {"about": "something else"})
     assert Log(path, {"about": "something else"}, anew=True).entries == [{"header": {"about": "something else"}}]
     assert (tmp_path / "log.1.jsonl").exists(), "put aside, not removed"
+
+
+def test_an_answer_is_not_lost_with_the_session(tmp_path: Path) -> None:
+    """Who only asks for the neighbours' interpreters gets none where nothing can go on."""
+
+    class Ending(Machine):
+        def ask(self, do: str, **words: Any) -> Any:
+            if do == "prepare" and self.asked.count("prepare") >= 3:
+                raise RunFileError("the index cannot be reached")
+            return super().ask(do, **words)
+
+    whole = outcome_of(Machine({"1.3": 0.03}), tmp_path / "log.jsonl")
+    again = outcome_of(Ending({}), tmp_path / "log.jsonl")
+    assert again.lines == whole.lines
+    assert not all(again.culprits[0].interpreters)
 
 
 def test_a_release_that_cannot_be_installed_is_left_out(tmp_path: Path) -> None:

@@ -101,11 +101,28 @@ def test_a_layer_is_what_a_full_environment_would_be(tmp_path: Path, wheels: Pat
 
 
 def seen_by_us() -> set[tuple[str, str]]:
-    """What this interpreter has installed."""
+    """What this interpreter has installed; of two of a name the first on its path."""
     code = "import json\nfrom importlib.metadata import distributions\n"
     code += "print(json.dumps([(one.metadata['Name'], one.version) for one in distributions()]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
-    return {(name, version) for name, version in json.loads(done.stdout)}
+    return set(dict(reversed(json.loads(done.stdout))).items())
+
+
+@pytest.mark.usefixtures("offline")
+def test_of_two_versions_on_the_path_the_first_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a distribution that two folders have: the one folder of links says the version that is imported."""
+    for place, version in (("first", "7.0"), ("second", "3.0")):
+        folder = tmp_path / place / "site-packages"
+        installed_by_hand(folder, "twice", "numpy", "twice.py,,\n")
+        (folder / "twice.py").write_text(f"VERSION = {version!r}\n")
+        (folder / "twice-1.0.dist-info").rename(folder / f"twice-{version}.dist-info")
+        metadata_file = folder / f"twice-{version}.dist-info" / "METADATA"
+        metadata_file.write_text(metadata_file.read_text().replace("Version: 1.0", f"Version: {version}"))
+    monkeypatch.setattr(layers, "base_folders", lambda: [tmp_path / one / "site-packages" for one in ("first", "second")])
+    python = layered({"small": "1.0"}, told)
+    code = "from importlib import metadata; import twice; print(twice.VERSION, metadata.version('twice'))"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.split() == ["7.0", "7.0"]
 
 
 @pytest.mark.usefixtures("offline")

@@ -166,7 +166,7 @@ def test_a_row_of_the_table_of_findings(tmp_path: Path) -> None:
     said = profile(tmp_path / "a", {**PARTS, ("embedding", None): 0.1e-3, ("other", None): 0.3e-3}, launches=2, noise=0.0)
     measured = benchmark(TWO)
     measured["extra_info"] |= {"work": {"share_of_limit": 0.5}, "latency_s": {"median": 2.4e-3}}
-    cells = tables.part_row(said, [measured])
+    cells = tables.part_row(said, measured)
     assert [cells[name] for name in ("all", "matrix products", "attention", "other kernels", FRAMEWORK)] == [
         *("2.4", "1.2", "0.4", "0.4", "0.4")
     ]

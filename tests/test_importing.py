@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.backends.importing import not_installed, nothing_collected, without
+from fixtures.backends.importing import done_without, not_installed, nothing_collected
 from fixtures.backends.registry import BACKENDS, backend_class
 from fixtures.model.prepared import PreparedModel
 from tests.suite import REPOSITORY
@@ -75,8 +75,18 @@ def test_what_cannot_do_without_has_them(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "one_of_no_use.py").write_text("here = True\n")
     (tmp_path / "takes_it_along.py").write_text("import one_of_no_use\n")
     monkeypatch.syspath_prepend(tmp_path)
-    found = without(["one_of_no_use"], lambda: importlib.import_module("takes_it_along"))
+    found = done_without(["one_of_no_use"], lambda: importlib.import_module("takes_it_along"))
     assert found.one_of_no_use.here
+    for name in ("one_of_no_use", "takes_it_along"):
+        del sys.modules[name]
+
+    def renamed() -> object:
+        try:
+            return importlib.import_module("takes_it_along")
+        except Exception:
+            raise RuntimeError("the checkpoint cannot be loaded") from None
+
+    assert done_without(["one_of_no_use"], renamed)
     calls: list[int] = []
 
     def fails() -> None:
@@ -84,7 +94,7 @@ def test_what_cannot_do_without_has_them(tmp_path: Path, monkeypatch: pytest.Mon
         raise ValueError("it broke")
 
     with pytest.raises(ValueError, match="it broke"):
-        without(["json"], fails)
+        done_without(["json"], fails)
     assert calls == [1]
     for name in ("one_of_no_use", "takes_it_along"):
         del sys.modules[name]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from fixtures.measurement.launch_pair import Side
+from fixtures.measurement.profiles import Profiles
 from fixtures.model.prepared import PreparedModel
 from fixtures.profiling.classes import ATTENTION, COPIES, FRAMEWORK, NORMALISATION, OTHER, PRODUCTS, class_of, classed
 from fixtures.profiling.layers import layered, layers_in
 from fixtures.profiling.profiler import Kernel
 from fixtures.profiling.shares import shares_of, shares_of_round
-from fixtures.profiling.trace import trace_text, tracks_of, write_trace
+from fixtures.profiling.trace import lanes_of, trace_text, write_trace
 from fixtures.profiling.xplane import Event, xla_kernels
 from tests.suite import REPOSITORY, Suite
 
@@ -68,6 +72,11 @@ def test_a_thunk_inside_of_another_is_its_successor() -> None:
     events += [Event(name=f"end: {name}", start_s=end, end_s=end, thread=9) for name, _, end in spans]
     found = by_class(xla_kernels(sorted(events, key=lambda one: one.start_s), 0.0), 9)
     assert found == pytest.approx({OTHER: 1, PRODUCTS: 7, FRAMEWORK: 1})
+    spans = [("dot.1", 0, 4), ("add_add_fusion.2", 2, 6)]
+    events = [Event(name=name, start_s=start, end_s=start, thread=0) for name, start, _ in spans]
+    events += [Event(name=f"end: {name}", start_s=end, end_s=end, thread=0) for name, _, end in spans]
+    found = by_class(xla_kernels(sorted(events, key=lambda one: one.start_s), 0.0), 6)
+    assert found == pytest.approx({PRODUCTS: 3, OTHER: 3, FRAMEWORK: 0}), "beside each other they share"
 
 
 def test_kernels_longer_than_their_round_are_cut() -> None:
@@ -126,7 +135,10 @@ def test_a_trace_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [one["dur"] for one in events] == [2e6, 1e6]
     assert events[1]["args"]["class"] == PRODUCTS
     beside = [kernel("MatMul", 0, 4), kernel("Gelu", 1, 2), kernel("MatMul", 3, 3), kernel("Gelu", 5, 1, thread=7)]
-    assert tracks_of(beside) == [0, 0, 1, 2], "what overlaps and is not inside has a track of its own"
+    assert lanes_of(beside) == [(0, 0), (0, 0), (0, 1), (7, 0)], "what overlaps and is not inside has a lane of its own"
+    text = trace_text([(6.0, beside), (6.0, beside[::-1])], process="measured", laid_out=False)
+    tracks = [one["tid"] for one in json.loads(text)["traceEvents"] if one["ph"] == "X" and one["tid"]]
+    assert tracks == [1, 1, 2, 3, 3, 2, 1, 1], "a lane is on one track in every round"
     with pytest.raises(OSError, match="No such file"):
         write_trace(tmp_path / "none" / "a.trace.json", text)
     assert not list(tmp_path.iterdir())
@@ -155,12 +167,12 @@ def said(backend, number):
     turns = []
     for _ in range(2):
         opened.record(on=True)
-        turns += [opened.turn(recorded=True, seconds=0.03, least=3, most=5) for _ in range(2)]
+        turns += [opened.turn(recorded=True, seconds=0.03, least=3, most=25) for _ in range(2)]
         opened.record(on=False)
     trace = str(Path(scratch) / f"{type(backend).__name__}-{number}.trace.json")
     result = opened.result(checkpoint=checkpoint, trace=trace, process="test")
     assert result["rounds"] == sum(turn["rounds"] for turn in turns)
-    assert all(3 <= turn["rounds"] <= 5 for turn in turns)
+    assert all(3 <= turn["rounds"] <= 25 for turn in turns)
     assert json.loads(Path(trace).read_text())["traceEvents"]
     return result
 
@@ -173,20 +185,15 @@ for name in names:
 if planted == "planted":
     import os
     from studies.planted import TRUTH, OPERATOR, PlantedOnnxRuntime
-    launches = []
-    for number in range(6):
-        pair = {"measured_first": number % 2 == 0}
-        for side in ("measured", "reference") if number % 2 == 0 else ("reference", "measured"):
-            os.environ.pop(TRUTH, None)
-            os.environ.update({TRUTH: OPERATOR} if side == "measured" else {})
-            backend = PlantedOnnxRuntime()
-            backend.import_framework(1)
-            pair[side] = {**said(backend, f"{side}{number}"), "trace": ""}
-        launches.append(pair)
-    answers["launches"] = launches
+    for side in ("with", "without"):
+        os.environ.pop(TRUTH, None)
+        os.environ.update({TRUTH: OPERATOR} if side == "with" else {})
+        backend = PlantedOnnxRuntime()
+        backend.import_framework(1)
+        answers[side] = said(backend, side)
 print(json.dumps(answers))
 """
-"""Profiles backends in one process, and launch pairs with an operator more in the ONNX file: what workers do in several."""
+"""Profiles backends in one process, and the ONNX file with an operator more: what workers do in several."""
 
 
 def profiled(model: PreparedModel, folder: Path, *names: str, planted: bool = False) -> dict[str, Any]:
@@ -221,21 +228,17 @@ def check(said: dict[str, Any], *, layers: int) -> None:
 
 
 def test_frameworks_tell(tmp_path: Path, bert_tiny: PreparedModel) -> None:
-    """Of a real, tiny BERT; and of an ONNX file with a product more than the other's, that is named, in its layer."""
-    from baselines.explaining.explanation import explained
-    from baselines.explaining.profiles import read_profile
-
+    """Of a real, tiny BERT; and of an ONNX file with a product more than the other's, which is in its layer."""
     answers = profiled(bert_tiny, tmp_path, "pytorch", "torchscript", "onnxruntime", "openvino", planted=True)
-    launches = answers.pop("launches")
     for said in answers.values():
         check(said, layers=2)
-    path = tmp_path / "profile.json"
-    words = {"schema": 1, "fullname": "x", "configuration": {"backend": "onnxruntime"}, "asked": 6, "not_told": None}
-    path.write_text(json.dumps({**words, "reference": {"what": "self"}, "launches": launches}))
-    said = explained(read_profile(path), "")
-    assert said.named
-    assert said.named[0].name == PRODUCTS
-    assert max((row for row in said.layers if row.difference), key=lambda row: row.difference.seconds).name == "layer 1"
+    counts = {
+        side: {(kind, layer): number for kind, layer, operator, _, number in answers[side]["parts"] if operator == "MatMul"}
+        for side in ("with", "without")
+    }
+    more = {part: counts["with"][part] - counts["without"].get(part, 0.0) for part in counts["with"]}
+    assert {part for part, number in more.items() if number} == {(PRODUCTS, "layer 1")}
+    assert more[PRODUCTS, "layer 1"] == 1.0
 
 
 @pytest.mark.slow
@@ -263,3 +266,45 @@ def test_a_session_profiles_and_judges_nothing(suite: Suite) -> None:
     refused = suite(*words, "--benchmark-only")
     assert refused.code == 4
     assert "--profile is for launches that nobody judges: give --benchmark-disable beside it" in refused.text
+
+
+class Turning(Profiles):
+    """Whose sides answer at once, and say that rounds took so long."""
+
+    def _ask(self, side: Side, step: str, **words: Any) -> dict[str, Any]:
+        round_s = {"": 0.0001, "slow ": 2.0}[side.name]
+        rounds = max(words["least"], min(int(words["seconds"] / round_s), words["most"] or 10**9))
+        self.tell(side.name)
+        return {"rounds": rounds, "seconds": rounds * round_s}
+
+    def _running(self, side: Side) -> Any:
+        return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("names", [[""], ["slow "], ["", ""], ["slow ", "slow "], ["", "slow "]])
+def test_turns_of_a_block_come_out_even(names: list[str], recorded: bool, tmp_path: Path) -> None:
+    """A B B A, for forward passes of 0.1 ms and of 2 s; recorded ones end with their number, plain ones with their time."""
+    taken: list[str] = []
+    profiles = Turning(bench=Mock(), topology=Mock(), folder=tmp_path, launches=1, tell=taken.append)
+    profiles._turns([Side(name=one) for one in names], hold=False, leads=True, recorded=recorded)
+    turns = [taken[place : place + len(names)] for place in range(0, len(taken), len(names))]
+    assert len(turns) % 2 == 0
+    assert turns == [names, names[::-1]] * (len(turns) // 2)
+    quick_turns = 6 if recorded else 16  # of 10 rounds, and of 20 ms
+    assert len(turns) == (quick_turns if "" in names else 2)
+
+
+@pytest.mark.parametrize("reference", [(), ("--reference=self", "--launches=4")], ids=["alone", "two sides"])
+def test_a_card_without_a_profiler_does_not_tell(reference: tuple[str, ...], suite: Suite) -> None:
+    """The file says so, with its reason, for whoever explains; no launch is in it."""
+    folder = suite.folder / "profiles"
+    words = ("benchmarks/test_out_of_the_box.py", "--preset=quick", "--batch-sizes=1", "--sequence-lengths=32")
+    words += ("--backends=tells_nothing", "--model=bert-tiny", f"--profile={folder}", "--benchmark-disable", *reference)
+    ended = suite(*words, hostile=True)
+    assert ended.code == 1, ended.text
+    (found,) = folder.glob("*/profile.json")
+    said = json.loads(found.read_text())
+    assert said["not_told"].endswith("the card of tells_nothing has no profiler")
+    assert said["not_told"].count("the card") == 1
+    assert said["launches"] == []

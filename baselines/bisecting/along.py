@@ -63,7 +63,7 @@ class Found:
     moved: Mapping[int, Mapping[str, str | None]]
     """By place of the state, the packages that it has in place of today's, as they were resolved."""
     interpreters: Mapping[int, str]
-    """By place, of the states that a change lies between, where they run this checkout's code."""
+    """By place, of the states that a change lies between, where they run this checkout's code and load today's files."""
 
 
 @dataclass(kw_only=True)
@@ -141,7 +141,7 @@ class Bisecting:
         if state.key not in self._pythons:
             try:
                 self._pythons[state.key] = str(self.measurer.ask("prepare", state=state.as_json())["python"])
-            except Unavailable:
+            except (Unavailable, RunFileError):  # the answer is there, whatever became of the session
                 return ""
         return self._pythons[state.key]
 

@@ -46,7 +46,7 @@ class Culprit:
     note: str = ""
     """What keeps it from being narrower, or what moved with it."""
     interpreters: tuple[str, str] = ("", "")
-    """Of the older and the newer side; empty where one runs other code, or cannot be had any more."""
+    """Of the older and the newer side; empty where one runs other code, made its own files, or cannot be had any more."""
 
     @property
     def line(self) -> str:
@@ -104,10 +104,9 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
         NoEnd: what was named in place of an accepted run cannot be had.
     """
     moved = _moved_with(bisecting, before.since)
+    bisecting.tell("which packages differ, and what they required before ...")
     packages = {**before.packages, **moved}
-    answer = bisecting.measurer.ask(
-        "groups", packages=packages, requires=before.requires, also=[*also, *(moved.keys() - before.since.keys())]
-    )
+    answer = bisecting.measurer.ask("groups", packages=packages, requires=before.requires, also=[*also, *moved])
     groups, others = answer["groups"], answer["others"]
     notes = [f"not searched, because no worker needs them (--also NAME): {listed(others, _NAMED)}"] if others else []
     commits, commit, unseen = list(before.commits), before.commit, before.unseen
@@ -138,18 +137,22 @@ def find(bisecting: Bisecting, before: Before, also: Sequence[str], subject: Cal
 
 
 def _moved_with(bisecting: Bisecting, since: Mapping[str, str]) -> Mapping[str, str]:
-    """Versions that were named, with what they require in other versions than today's.
+    """Versions that were named, with what they require in other versions than today's; later as it was found at first.
 
     Raises:
         NoEnd: they cannot be had.
     """
     if not since:
         return {}
+    for entry in bisecting.log.entries:
+        if "since" in entry:
+            return dict(entry["since"])
     try:
         state = State(packages=since, complete=True)
         found: Mapping[str, str] = bisecting.measurer.ask("prepare", state=state.as_json())["packages"]
     except Unavailable as error:
         raise NoEnd(f"--since {' --since '.join(f'{name}=={one}' for name, one in since.items())}: {error}") from None
+    bisecting.log.add({"since": dict(found)})
     return found
 
 

@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     except RunFileError as error:  # hours of measuring: the answer is said all the same
         return "\n".join([*text, f"the answer is not kept: {error}", f"what was measured is: {shown(log.path)}"]), 2
     go_on = [] if outcome.is_over else [f"Go on: {again}"]
-    explain = [_explaining(one.interpreters, found, name) for one in outcome.culprits if all(one.interpreters)]
+    explain = [_explaining(one.interpreters, arguments, found, name) for one in outcome.culprits if all(one.interpreters)]
     return "\n".join([*text, f"answer: {shown(path)}", *explain, *go_on]), int(bool(outcome.undecided))
 
 
@@ -129,11 +129,12 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("::")[2]).strip("_")[:150]
 
 
-def _explaining(interpreters: tuple[str, str], found: Run, name: str) -> str:
+def _explaining(interpreters: tuple[str, str], arguments: argparse.Namespace, found: Run, name: str) -> str:
     """The command that says where in the model two neighbours differ."""
     older, newer = interpreters
     command = ["python" if newer == sys.executable else newer, "-m", "baselines", "explain", shown(found.path.parent)]
-    return f"where in the model: {shlex.join([*command, '--benchmark', name, '--reference', older])}"
+    command += ["--benchmark", name, "--reference", older, *_as_asked(arguments, found)]
+    return f"where in the model: {shlex.join(command)}"
 
 
 def _again(arguments: argparse.Namespace, found: Run, name: str) -> str:
@@ -142,7 +143,12 @@ def _again(arguments: argparse.Namespace, found: Run, name: str) -> str:
         *("python", "-m", "baselines", "bisect", shown(found.path.parent), "--benchmark", name),
         *(word for one in arguments.since for word in ("--since", one)),
         *(word for one in arguments.also for word in ("--also", one)),
-        *(("--store", shown(arguments.store)) if found.store_options or arguments.store.name != "machines" else ()),
-        *(("--pytest", *arguments.pytest) if arguments.pytest else ()),
+        *_as_asked(arguments, found),
     ]
     return shlex.join(words)
+
+
+def _as_asked(arguments: argparse.Namespace, found: Run) -> list[str]:
+    """The store and pytest's options, as every command on this run needs them."""
+    store = ["--store", shown(arguments.store)] if found.store_options or arguments.store.name != "machines" else []
+    return [*store, *(["--pytest", *arguments.pytest] if arguments.pytest else [])]

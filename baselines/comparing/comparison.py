@@ -251,12 +251,12 @@ def expected_of(run: Run, past: Mapping[str, Past], *, everything: bool) -> dict
     only the run knew which axes it was given.
     """
     names = {result.fullname for result in run.results}
-    expected = {}
+    expected, not_measured = {}, run.not_measured
     for key, one in past.items():
         name = one.recent[-1].fullname
         if name in names or name in run.not_reached or name in run.left_out:
             continue
-        how = run.not_measured.get(name)
+        how = not_measured.get(name)
         if how is not None:
             expected[key] = f"{how.get('outcome')}: {how.get('reason')}"
         elif name in run.missing:

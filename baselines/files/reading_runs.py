@@ -22,9 +22,6 @@ from baselines.files.run_folder import SCHEMA, RunFileError
 from baselines.judging.judgement import Judgement
 from baselines.judging.wording import typed
 
-_NOT_PASSED = "not_measured"
-"""As older runs call it, where measured ones are among them too."""
-
 
 def read_run(path: Path) -> Run:
     """Reads a file of pytest-benchmark.
@@ -141,9 +138,10 @@ class _FileOfRun:
             arguments=text_of(words.get("arguments")),
             speed_guards=words.get("speed_guards") is not False,
             partial=words.get("partial") is True,
+            # Older runs call it by the other name.
             not_passed={
                 key: how
-                for key, how in mapping(words.get("not_passed") or words.get(_NOT_PASSED)).items()
+                for key, how in mapping(words.get("not_passed") or words.get("not_measured")).items()
                 if isinstance(how, dict)
             },
             not_reached=texts_of(words.get("not_reached")),

@@ -57,7 +57,7 @@ def merged_content(parts: Sequence[Part]) -> dict[str, Any]:
     missing = [index for index in range(1, first.of + 1) if index not in present]
     said = _united(run.get("verdicts", {}).get("missing") for run in runs)
     words = {
-        **{key: value for key, value in runs[0].items() if key not in ("shard", "verdicts")},
+        **{key: value for key, value in runs[0].items() if key not in ("shard", "verdicts", "not_measured")},
         "backends": _united(run.get("backends") for run in runs),
         "arguments": without_shard(str(runs[0].get("arguments") or "")),
         "partial": bool(missing) or any(part.run.partial for part in parts),
