@@ -61,8 +61,8 @@ def test_a_release_is_found_across_an_interruption(suite: Suite, monkeypatch: py
     )
     assert report.code == 0, report.text
     assert f"{NAME} 1.1.1 -&gt; 1.2" in (folder / "report" / "report.html").read_text()
-    explained = suite.end(
-        suite.start_as([*shlex.split(command), "--store", str(suite.store), "--launches", "4"], **variables)
-    )
+    before, _, behind = command.partition(" explain ")
+    words = [*shlex.split(before), "explain", "--launches", "4", *shlex.split(behind)]
+    explained = suite.end(suite.start_as(words, **variables))
     assert explained.code == 0, explained.text
     assert "4 profiled launch pairs against " in explained.text
