@@ -28,7 +28,7 @@ from baselines.tuning.space import Candidate
 from fixtures.process.environment import REPOSITORY
 from studies import loop
 from studies.tune_data import SHARE, Data, each
-from studies.tune_record import AXES, BACKEND, BATCH, CONFIGURATIONS, LENGTH, MODEL, go_on, is_of, record
+from studies.tune_record import AXES, BACKEND, BATCH, CONFIGURATIONS, DATA, LENGTH, MODEL, go_on, is_of, record
 from studies.tune_replay import replayed, replayed_on_nothing
 from studies.tune_tables import show
 
@@ -105,7 +105,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     made.add_argument("--go-on", action="store_true", help="record what is left of the last study of this machine")
     made.add_argument("--configurations", type=int, default=CONFIGURATIONS, help="that the space has (%(default)s)")
     made.add_argument("--searches", type=int, help="to replay of each kind (20), or to run whole (3)")
-    made.add_argument("--data", type=Path, default=loop.FOLDER / "data/tune.jsonl", help="studies/data/tune.jsonl")
+    made.add_argument("--data", type=Path, default=DATA, help="studies/data/tune.jsonl")
     options = made.parse_args(arguments)
     if options.searches is None:
         options.searches = SEARCHES.get(options.command)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ AXES: Final = {"backends": BACKEND, "precisions": "fp32,int8", "threads": "1", "
 """As it comes, one thread, and two instances, in either format. With every knob they are CONFIGURATIONS on two cores where
 no allocator but glibc's is installed."""
 CONFIGURATIONS: Final = 48
+DATA: Final = loop.FOLDER / "data/tune.jsonl"
 EQUAL: Final = 6
 """Launch pairs of the default with itself in a pass: of eight passes as many as a search where knobs do nothing takes."""
 FIRST: Final = 4
@@ -174,4 +176,5 @@ def slim(said: Mapping[str, Any]) -> dict[str, Any]:
 def go_on(options: argparse.Namespace) -> str:
     """The command that measures the rest."""
     others = [f"--configurations {options.configurations}"] if options.configurations != CONFIGURATIONS else []
+    others += [f"--data {shlex.quote(str(options.data))}"] if options.data != DATA else []
     return " ".join(["go on: python -m studies.tune record --go-on", f"--passes {options.passes}", *others])

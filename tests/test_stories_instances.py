@@ -39,6 +39,15 @@ def test_two_instances_beside_each_other(suite: Suite) -> None:
     )
 
 
+def test_an_instance_on_one_cpu_takes_no_more_cpu_time_than_there_is(suite: Suite) -> None:
+    """Of few long rounds too, of which one reaches beyond the window that is counted."""
+    ended = suite(*TWO, "--batch-sizes=32", "--sequence-lengths=512", "--benchmark-max-time=0.3")
+    assert ended.code == 0, ended.text
+    (benchmark,) = ended.benchmarks.values()
+    for instance in benchmark["extra_info"]["per_instance"]:
+        assert 0 < instance["cpu_time_s"] / instance["wall_s"] < len(instance["cpus"]) + 0.05
+
+
 def test_one_of_two_instances_is_killed(suite: Suite) -> None:
     """The benchmark fails by the instance's name within seconds, the other is ended too, and the run goes on."""
     process = suite.start(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from baselines.commands import take_store
 from baselines.comparing.instructions import emulated_formats, int8_without_vnni
+from baselines.comparing.tuning_file import FILE_NAME, read_answers
 from baselines.deploying import machines_beside
 from baselines.deploying.best_configurations import Candidate, Recommendation, recommendations
 from baselines.deploying.command_line import command_lines, in_code
@@ -120,6 +121,9 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     when = run.datetime.strftime("%Y-%m-%d %H:%M UTC") if run.datetime else "at an unknown time"
     yield f"{run.model} on {run.machine_id}, measured {when} in {shown(run.path)}"
     yield from intervals(found)
+    if read_answers(run):
+        answer = shown(run.path.parent / FILE_NAME)
+        yield f"Note: a search measured these. Its own answer keeps its limits and was proven side by side: {answer}."
     if slow_int8 := int8_without_vnni(run):
         yield f"Note: {slow_int8}."
     for slow in emulated_formats(run):

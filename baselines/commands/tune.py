@@ -54,6 +54,8 @@ NOT_PYTESTS: Final = (
     "--lf",
 )
 """Options of pytest that would narrow a search without its knowing, or mean nothing in it."""
+SEARCHES: Final = frozenset({"--model", "--batch-sizes", "--sequence-lengths", "--runs", *(f"--{axis}" for axis in AXES)})
+"""Options of pytest that are the search's own."""
 ENDING_S: Final = 30.0
 """Of the budget, kept for the run's file and its report; a tenth at the most."""
 
@@ -72,7 +74,7 @@ def declare(command: argparse.ArgumentParser) -> None:
     command.add_argument("--cosine", type=cosine, metavar="0.999", help="answers have to be as near to fp32 PyTorch's")
     command.add_argument("--budget", type=duration, default="15m", metavar="DURATION", help="default: 15m")
     for axis in AXES:
-        command.add_argument(f"--{axis}", metavar="A,B", help="search among these alone (default: all)")
+        command.add_argument(f"--{axis}", metavar="A,B", help=AXES[axis])
     command.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where runs are kept (default: runs)")
     command.add_argument("--anew", action="store_true", help="put an interrupted search aside in place of going on with it")
     take_pytest(command, "the pytest that measures")
@@ -100,13 +102,15 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
     Raises:
         RunFileError: nothing can be measured, or a file cannot be read or written.
     """
-    from baselines.tuning.measuring import Measuring, earlier_folder, is_answered, started
+    from baselines.tuning.measuring import Measuring, demand_the_same, earlier_folder, is_answered, started
     from baselines.tuning.measuring import arguments as of_pytest
 
     began_s, objective = time.monotonic(), OBJECTIVES[arguments.objective]
     for word in arguments.pytest or ():
-        if word.partition("=")[0] in NOT_PYTESTS:
+        if (option := word.partition("=")[0]) in NOT_PYTESTS:
             raise RunFileError(f"--pytest {word}: what is launched, and how often, is the search's to say; leave it out")
+        if option in SEARCHES:
+            raise RunFileError(f"--pytest {word}: the search has to know it: put it before --pytest")
     if math.isinf(arguments.budget):
         raise RunFileError("--budget none: a search goes on for as long as it is given; give a duration, such as 15m")
     if arguments.batch_sizes is None:
@@ -132,9 +136,10 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
         measuring = Measuring(session=session, log=log, began_s=began_s)
         possible = session.ask("possible")
         run_folder = Path(possible["folder"])
+        demand_the_same(log, possible["about"])
         if (earlier := earlier_folder(log)) is not None:
             session.ask("earlier", folder=earlier)
-        log.add({"session": possible["folder"]})
+        log.add({"session": possible["folder"], "about": possible["about"]})
         answers = []
         for text, answer, undecided in answered(arguments, objective, possible, measuring, until_s - began_s):
             texts.append(text)
@@ -143,7 +148,8 @@ def run(arguments: argparse.Namespace) -> tuple[str, int]:
             write_answers(run_folder, answers)  # hours may lie between two questions
         if all(one["best"] is None for one in answers):
             raise RunFileError("nothing can be chosen")
-        if not code and not any(one["unmeasured"] for one in answers):  # a longer budget goes on with it
+        left = any(one["unmeasured"] or one["unturned"] for one in answers)
+        if not code and not left:  # else a longer budget goes on with it
             log.add({"answer": {"run": possible["folder"]}})
         session.finish(max(5.0, began_s + arguments.budget - time.monotonic()))
     except OutOfTime:
@@ -210,7 +216,7 @@ def answered(
 def none_of(what: Mapping[str, Any], asked: str, why: str) -> tuple[str, dict[str, Any], bool]:
     """The answer to a question that has none, as `answered` gives it."""
     lines = [one_line(asked), one_line(f"  no answer: {why}")]
-    return "\n".join(lines), {**what, "best": None, "unmeasured": [], "lines": lines}, True
+    return "\n".join(lines), {**what, "best": None, "unmeasured": [], "unturned": [], "lines": lines}, True
 
 
 def tell(line: str) -> None:

@@ -56,7 +56,7 @@ class Recommendation:
     cheapest: Candidate | None
     """The one with the highest throughput per core that it used, where the run knows how many the machine has."""
     pytorch: Candidate | None
-    """PyTorch out of the box."""
+    """PyTorch out of the box, in fp32."""
 
 
 def recommendations(
@@ -88,11 +88,13 @@ def _recommendation(size: tuple[int, int], candidates: Sequence[Candidate], core
         most=by_throughput[0][1] if by_throughput else None,
         as_much=tuple(one for throughput, one in by_throughput[1:] if throughput.overlaps(by_throughput[0][0])),
         cheapest=max(per_core, key=lambda pair: pair[0])[1] if per_core else None,
-        pytorch=next(
-            (one for _, one in by_throughput if one.out_of_the_box and one.result.configuration.get("backend") == "pytorch"),
-            None,
-        ),
+        pytorch=next((one for _, one in by_throughput if one.out_of_the_box and _is_plain(one.result)), None),
     )
+
+
+def _is_plain(result: Result) -> bool:
+    """Whether it is PyTorch in fp32: in another format it is not as it comes."""
+    return result.configuration.get("backend") == "pytorch" and result.configuration.get("precision", "fp32") == "fp32"
 
 
 def _candidate(result: Result, record: Mapping[str, Any], reach: Reach) -> Candidate:

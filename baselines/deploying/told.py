@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.tuning_file import FILE_NAME as SEARCHED
 from baselines.deploying.best_configurations import Recommendation, recommendations
 from baselines.deploying.command_line import command_lines, in_code
 from baselines.deploying.promise import LEVEL, Promise, Reach
@@ -27,6 +28,7 @@ TITLE: Final = "What to run here"
 MOST: Final = 6
 """Problem sizes that are told; the smallest come first, and the others are counted."""
 _NAMED: Final = 3  # others that a line names
+_TYPED: Final = "$ "  # before what goes into a shell, in the answer of a search
 _WARNED: Final = "its times mean nothing (--no-speed-guards): nothing here is a recommendation"
 
 
@@ -83,6 +85,26 @@ def told_of(
         lines=tuple(Line(text=one_line(line.text), kind=line.kind) for line in lines),
         more=one_line(f"more: {shlex.join(['python', '-m', 'baselines', 'recommend', path, *run.store_options])}"),
     )
+
+
+def told_of_search(run: Run, answers: Sequence[Sequence[str]]) -> Told:
+    """What a run of `tune` says first: the search's own answers, which keep its limits and were proven side by side.
+
+    `answers` are its lines, question by question; those after the last line to type are in its file.
+    """
+    lines: list[Line] = []
+    for answer in answers:
+        first, *under = answer[: _ends(answer)]
+        lines.append(Line(text=one_line(first)))
+        for text in under:
+            typed = text.startswith(_TYPED)
+            lines.append(Line(text=one_line(text.removeprefix(_TYPED)), kind="typed" if typed else "under"))
+    return Told(head="what a search found", lines=tuple(lines), more=one_line(f"more: {shown(run.path.parent / SEARCHED)}"))
+
+
+def _ends(answer: Sequence[str]) -> int:
+    """How many lines of an answer say what to run."""
+    return max((number for number, text in enumerate(answer, start=1) if text.startswith(_TYPED)), default=len(answer))
 
 
 def size_lines(one: Recommendation) -> Iterable[Line]:

@@ -9,16 +9,17 @@ import functools
 from collections import Counter
 from dataclasses import dataclass
 
+from baselines.comparing import tuning_file
 from baselines.comparing.comparison import WORST_FIRST, Comparison, order
 from baselines.comparing.differences import Change, differences
 from baselines.deploying.promise import reaches
-from baselines.deploying.told import TITLE, Told, told_of
+from baselines.deploying.told import TITLE, Told, told_of, told_of_search
 from baselines.explaining.explanation import Explanation
 from baselines.explaining.explanation_file import read_explanations
 from baselines.judging.judgement import Verdict
 from baselines.judging.wording import counted, one_line
 from baselines.report.claims import Claim
-from baselines.report.culprits import culprit_notices, tuning_notices
+from baselines.report.culprits import culprit_notices
 from baselines.report.duet_section import DuetSection, section_of
 from baselines.report.facts import facts_of
 from baselines.report.notices import next_steps, notices_of
@@ -52,6 +53,8 @@ class View:
     """What for, and the command."""
     duet: DuetSection | None
     """What the run said of itself beside a reference environment."""
+    searched: tuple[tuple[str, ...], ...] = ()
+    """The answers of a search for the best deployment, line by line."""
     explained: tuple[Explanation, ...] = ()
     """Benchmarks of which it was profiled where their time goes, or where two sides differ."""
 
@@ -76,6 +79,8 @@ class View:
         physical = run.machine_hard.get("physical_cores")
         cores = physical if isinstance(physical, int) and physical > 0 else None
         results = [(result, comparison.records[key]) for key, result in run.by_key.items()]
+        if self.searched:
+            return told_of_search(run, self.searched)
         return told_of(run, results, reaches(run.by_key, comparison.past), cores)
 
     @property
@@ -113,14 +118,13 @@ def view_of(comparison: Comparison, *, strict: bool = False) -> View:
         subject=one_line(" on ".join(word for word in (run.model, run.machine_id) if word) or run.name),
         facts=tuple((word, one_line(text)) for word, text in facts_of(comparison) if text),
         changes=tuple(_printable(change) for change in changes),
-        notices=tuple(
-            one_line(notice) for notice in (*notices_of(comparison, counts), *culprit_notices(run), *tuning_notices(run))
-        ),
+        notices=tuple(one_line(notice) for notice in (*notices_of(comparison, counts), *culprit_notices(run))),
         counts=tuple((verdict, counts[verdict]) for verdict in WORST_FIRST if counts[verdict]),
         rows=rows,
         suite=one_line(comparison.shift.reason),
         next_steps=tuple((what, one_line(command)) for what, command in next_steps(comparison, rows)),
         duet=section_of(run),
+        searched=tuple(map(tuple, tuning_file.read_answers(run))),
         explained=tuple(read_explanations(run)),
     )
 

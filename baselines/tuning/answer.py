@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -42,8 +43,11 @@ def answer_lines(question: str, search: Search, outcome: Outcome, cards: Cards) 
     yield from front_lines(search)
     yield from ruled_out(search)
     every = [one for launches_of in search.launches.values() for one in launches_of]
-    if disturbed := sum(bool(one.get("disturbed")) for one in every):
-        yield f"  {disturbed} of {len(every)} launches were disturbed by other processes and decided nothing"
+    if disturbed := [str(one["disturbed"]) for one in every if one.get("disturbed")]:
+        counts = f"{len(disturbed)} of {len(every)} launches"
+        yield one_line(
+            f"  {counts} decided nothing where their configuration had another: disturbed, the first because {disturbed[0]}"
+        )
 
 
 def compared_text(one: Compared, search: Search) -> str:
@@ -55,7 +59,8 @@ def compared_text(one: Compared, search: Search) -> str:
     )
     verdict = "" if one.better else "; it is worse" if one.worse else "; not told apart"
     times = f"{ratio_text(one.difference)} {search.objective.than} {who}, {one.reference}"
-    return f"{one.measured}: {times} ({one.pairs} launch pairs side by side){verdict}"
+    quota = f"; {one.throttled}, which makes the two more alike" if one.throttled else ""
+    return f"{one.measured}: {times} ({one.pairs} launch pairs side by side){verdict}{quota}"
 
 
 def numbers_text(numbers: Said) -> str:
@@ -141,7 +146,9 @@ def ruled_out(search: Search) -> Iterator[str]:
     for why, names in reasons.items():
         yield one_line(f"  out: {listed(names, _NAMED)}: {why}")
     if left := search.unmeasured:
-        names = [f"{one.backend} {one.precision}" for one in left]
+        launched = {(one.backend, one.precision) for one in (*search.launches, *search.out)}
+        counts = Counter((one.backend, one.precision) for one in left)
+        names = [f"{f'{count} of ' if of in launched else ''}{' '.join(of)}" for of, count in counts.items()]
         yield f"  no time for: {listed(names, _NAMED)}; give a longer --budget"
 
 
@@ -154,6 +161,7 @@ def answer_json(question: Mapping[str, Any], search: Search, outcome: Outcome, l
         "nothing_to_gain": outcome.nothing_to_gain,
         "settled": outcome.settled,
         "unmeasured": [one.as_json() for one in search.unmeasured],
+        "unturned": [{"base": one.base.as_json(), "settings": dict(one.settings)} for one in search.unturned],
         "compared": [
             {
                 "measured": one.measured.as_json(),

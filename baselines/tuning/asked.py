@@ -18,7 +18,12 @@ from baselines.requesting.today import installed, word_of
 from baselines.tuning.objective import Objective
 from baselines.tuning.space import Candidate
 
-AXES: Final = ("backends", "precisions", "threads", "instances")
+AXES: Final = {
+    "backends": "search among these alone (default: all)",
+    "precisions": "search among these number formats alone (default: all)",
+    "threads": "numbers of threads of one instance; as it comes is always tried (default: 1, 2, 4, ... all cores)",
+    "instances": "how many instances may share the cores; one is always tried (default: 1, 2, 4, ... one per core)",
+}
 SEVERAL: Final = (1, 8, 32)
 """Batch sizes to choose among where none is named."""
 DEFAULT_BACKEND: Final = "pytorch"
@@ -109,7 +114,7 @@ def again_of(arguments: argparse.Namespace) -> str:
     words = ["python", "-m", "baselines", "tune", "--model", str(arguments.model), "--for", arguments.objective]
     words += ["--batch-sizes", ",".join(map(str, arguments.batch_sizes))]
     words += ["--sequence-lengths", ",".join(map(str, arguments.sequence_lengths))]
-    words += ["--p99", f"{arguments.p99:.{_DIGITS}f}".rstrip("0") + "s"] if arguments.p99 else []
+    words += ["--p99", f"{arguments.p99:.{_DIGITS}f}".rstrip("0").rstrip(".") + "s"] if arguments.p99 else []
     words += ["--cosine", repr(arguments.cosine)] if arguments.cosine else []
     words += ["--budget", duration_words(arguments.budget)]
     words += [word for axis, value in axes_of(arguments).items() for word in (f"--{axis}", value)]

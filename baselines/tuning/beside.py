@@ -7,9 +7,10 @@ be told from something plainer is not chosen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from baselines.comparing.disturbance import THROTTLED_SHARE_LIMIT
 from baselines.judging.difference import Difference
 from baselines.judging.durations import clock
 from baselines.judging.launch_pairs import LaunchPair, fit
@@ -37,6 +38,8 @@ class Compared:
     """Above 0 `measured` is worse; None where there are too few launch pairs, and then `why` says why."""
     pairs: int
     why: str = ""
+    throttled: str = ""
+    """What a CPU quota did to the two, where it stopped them."""
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -90,7 +93,7 @@ def _finish(search: Search, found: Sequence[Candidate], told: list[Compared]) ->
     """
     best, default = found[0], search.space.default
     compared: dict[tuple[Candidate, Candidate], Compared] = {}
-    complete = not search.unmeasured
+    complete = not search.unmeasured and not search.cut_off and not search.unturned
 
     def beside(measured: Candidate, reference: Candidate, *later: Candidate | None) -> Compared:
         kept_s = sum(SAFETY * LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
@@ -103,12 +106,13 @@ def _finish(search: Search, found: Sequence[Candidate], told: list[Compared]) ->
 
     others = [one for one in (*found, *search.ranked()) if not one.knobs and one not in (best, best.plain, default)]
     second = next(iter(others), None)
-    if best.knobs and not beside(best, best.plain, second, default).better:
+    # Where the form without knobs breaks a limit, the knobs are what makes it possible.
+    if best.knobs and best.plain not in search.out and not beside(best, best.plain, second, default).better:
         best = best.plain
     if second is not None and beside(best, second, default).worse:
         best = second
     if best == default:
-        settled = complete and not search.cut_off and all(one.difference is not None for one in compared.values())
+        settled = complete and all(one.difference is not None for one in compared.values())
         return Outcome(best=best, compared=tuple(told), nothing_to_gain=settled, settled=settled)
     last = compared.get((best, default)) or beside(best, default)
     settled = last.difference is not None
@@ -142,9 +146,23 @@ def side_by_side(search: Search, measured: Candidate, reference: Candidate, *, u
         difference = Difference(
             estimate=found.estimate, standard_error=error_of, degrees_of_freedom=found.degrees_of_freedom
         )
-    one = Compared(measured=measured, reference=reference, difference=difference, pairs=len(pairs), why=why)
+    one = Compared(
+        measured=measured,
+        reference=reference,
+        difference=difference,
+        pairs=len(pairs),
+        why=why,
+        throttled=throttled_text(search.throttled.get((measured, reference), 0.0)),
+    )
+    if one.throttled and not one.better and not one.worse:  # one side uses up what the other one needs
+        one = replace(one, difference=None, why=f"{one.throttled}: lift the quota, or name fewer threads with --threads")
     search.tell(f"{clock(search.measurer.elapsed_s)}  {measured} beside {reference}: {said(one)}")
     return one
+
+
+def throttled_text(share: float) -> str:
+    """What a CPU quota did to two sides that share it; empty where it hardly stopped them."""
+    return f"a CPU quota stopped both sides in {share:.0%} of its periods" if share > THROTTLED_SHARE_LIMIT else ""
 
 
 def said(one: Compared) -> str:

@@ -5,6 +5,7 @@ Knobs are worth less than launches lie apart, which launch pairs tell apart all 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,11 @@ HELPS: Final = 0.10
 """A knob that would look so good by chance no more often than this goes on to the last stage."""
 
 
+NO_TIME: Final = "there was no time for it"
+GLIBCS: Final = frozenset({("huge_pages", "madvise"), ("malloc_thresholds", "raised")})
+"""What glibc's malloc is told to do: another allocator takes its place, and is told nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Worth:
     """What a knob is worth, side by side with the same configuration without it."""
@@ -47,7 +53,7 @@ class Worth:
 
 
 def with_knobs(search: Search, base: Candidate, begin: float, end: float) -> list[tuple[float, Candidate]]:
-    """Turns each knob of a candidate alone, then those that helped together; (value, candidate) of what is better.
+    """Turns each knob of a candidate alone, then those that helped together; (log ratio, candidate) of what is better.
 
     `begin` and `end` are shares of the search's time, between which there is time for it.
     """
@@ -61,16 +67,34 @@ def with_knobs(search: Search, base: Candidate, begin: float, end: float) -> lis
             if knob not in helped or one.difference.estimate < (helped[knob].difference or one.difference).estimate:
                 helped[knob] = one
     together: list[Worth] = []
-    if len(helped) > 1:
-        settings = tuple(setting for one in helped.values() for setting in one.settings)
-        together = raced(search, race, [Worth(base=base, settings=settings, difference=None, pairs=0)], end)
+    chosen = compatible(list(helped.values()))
+    while len(chosen) > 1:
+        settings = tuple(setting for one in chosen for setting in one.settings)
+        together += raced(search, race, [Worth(base=base, settings=settings, difference=None, pairs=0)], end)
+        if together[-1].candidate not in search.out:
+            break
+        chosen.pop()  # together they fail: without the one that is worth least
     search.worths += [*found, *together]
-    level = search.race.mean(base)
     return [
-        (level + one.difference.estimate, one.candidate)
+        (one.difference.estimate, one.candidate)
         for one in (*helped.values(), *together)
         if one.candidate not in search.out and one.difference is not None and one.difference.estimate < 0
     ]
+
+
+def compatible(helped: Sequence[Worth]) -> list[Worth]:
+    """Knobs that can be turned together, the best first: another allocator, or what glibc's is told, by which gains more."""
+    order = sorted(helped, key=_estimate)
+    others = [one for one in order if one.settings[0][0] == "allocator"]
+    glibcs = [one for one in order if one.settings[0] in GLIBCS]
+    if not others or not glibcs:
+        return order
+    weaker = glibcs if math.fsum(map(_estimate, others)) <= math.fsum(map(_estimate, glibcs)) else others
+    return [one for one in order if one not in weaker]
+
+
+def _estimate(one: Worth) -> float:
+    return one.difference.estimate if one.difference else 0.0
 
 
 def raced(search: Search, race: Race[Candidate], worths: Sequence[Worth], share: float) -> list[Worth]:
@@ -80,12 +104,14 @@ def raced(search: Search, race: Race[Candidate], worths: Sequence[Worth], share:
         for _ in range(2):
             for one in list(left):
                 if search.measurer.elapsed_s + search.pair_cost(one.candidate, one.base) > until_s:
-                    why.setdefault(one.candidate, "there was no time for it")
+                    why.setdefault(one.candidate, NO_TIME)
                     continue
                 try:
                     value = search.pair(one.candidate, one.base)
                 except Wrong as error:
-                    why[one.candidate] = search.out[one.candidate] = first_line(str(error))
+                    why[one.candidate] = first_line(str(error))
+                    if error.side == "measured":  # else it is the base's fault, or there is no memory for two
+                        search.out[one.candidate] = why[one.candidate]
                 else:
                     race.add(one.candidate, len(search.pairs[one.candidate, one.base]), value)
             left = [one for one in left if one.candidate in race and one.candidate not in search.out]

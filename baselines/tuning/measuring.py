@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.files.run_folder import RunFileError
+from baselines.judging.wording import shown
 from baselines.requesting.log import Log
 from baselines.requesting.session import Measurer, Session
 from baselines.tuning.objective import Said
@@ -33,6 +35,8 @@ class Measuring:
     def __post_init__(self) -> None:
         for entry in self.log.entries:
             if "launch" in entry:
+                if any("failed" in said for said in entry["launch"]["said"]):
+                    continue  # it may have passed: once more
                 for words, said in zip(entry["launch"]["candidates"], entry["launch"]["said"], strict=True):
                     self._launches[Candidate.from_json(words)].append(said)
             elif "pair" in entry:
@@ -91,6 +95,17 @@ def earlier_folder(log: Log) -> str | None:
     """The folder of the last session of a search that was interrupted."""
     folders = [str(entry["session"]) for entry in log.entries if "session" in entry]
     return folders[-1] if folders else None
+
+
+def demand_the_same(log: Log, about: Mapping[str, Any]) -> None:
+    """What only a session knows of what it measures has to be as in the sessions before it.
+
+    Raises:
+        RunFileError: it is not.
+    """
+    for before in (entry["about"] for entry in log.entries if "about" in entry):
+        if other := [f"{word} {before.get(word)}, now {here}" for word, here in about.items() if before.get(word) != here]:
+            raise RunFileError(f"{shown(log.path)}: it was measured with {'; '.join(other)}: put it aside: --anew")
 
 
 def is_answered(path: Path) -> bool:

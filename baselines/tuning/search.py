@@ -18,7 +18,7 @@ from baselines.judging.durations import clock
 from baselines.judging.policy import Policy
 from baselines.judging.wording import counted
 from baselines.requesting.session import OutOfTime
-from baselines.tuning.knobs import Worth, with_knobs
+from baselines.tuning.knobs import NO_TIME, Worth, with_knobs
 from baselines.tuning.objective import Limits, Objective, Said, first_line
 from baselines.tuning.race import Race
 from baselines.tuning.space import Candidate, Space
@@ -85,10 +85,13 @@ class Search:
     race: Race[Candidate] = field(default_factory=lambda: Race(PRIOR_SD, moods=True))
     pairs: dict[tuple[Candidate, Candidate], list[float]] = field(default_factory=dict)
     """Log ratios of launch pairs in their order, the first loaded measured first; above 0 the first is worse."""
+    throttled: dict[tuple[Candidate, Candidate], float] = field(default_factory=dict)
+    """The largest share of a CPU quota's periods in which it stopped both sides."""
     cut_off: bool = False
     """Whether a launch was still going on when the time was over."""
     _walls: dict[str, list[float]] = field(default_factory=dict)
     _pair_walls: dict[frozenset[str], list[float]] = field(default_factory=dict)
+    _in_a_race: set[Candidate] = field(default_factory=set)
     _passes: int = 0
 
     @property
@@ -105,9 +108,19 @@ class Search:
 
     @property
     def unmeasured(self) -> list[Candidate]:
-        """Plain candidates whose turn did not come, of backends and formats that were measured in no way either."""
-        seen = {(one.backend, one.precision) for one in (*self.launches, *self.out)}
-        return [one for one in self.space.plain if (one.backend, one.precision) not in seen]
+        """Plain candidates whose turn did not come: left in a race, or of backends and formats measured in no way."""
+        launched = {*self.launches, *self.out}
+        seen = {(one.backend, one.precision) for one in launched}
+        return [
+            one
+            for one in self.space.plain
+            if one not in launched and (one in self._in_a_race or (one.backend, one.precision) not in seen)
+        ]
+
+    @property
+    def unturned(self) -> list[Worth]:
+        """Knobs whose turn did not come."""
+        return [one for one in self.worths if one.why == NO_TIME and not one.pairs]
 
     def ranked(self) -> list[Candidate]:
         """Plain candidates that were measured and may be chosen, the best first."""
@@ -129,16 +142,18 @@ class Search:
             plain = list(dict.fromkeys((*left, *self.space.layouts(left))))
         left = self.stage("threads, instances, batches", plain, LAYOUTS)
         left = self.stage("the best of them", left, LEADERS)[:MOST_LEADERS]
-        best = [(self.race.mean(one), one) for one in left]
+        levels = {one: self.race.difference(one, left[0]).estimate for one in left}  # over the passes that they share
+        best = [(level, one) for one, level in levels.items()]
         for number, base in enumerate(left):
             begin, end = (1 - (1 - LEADERS[2]) * (len(left) - place) / len(left) for place in (number, number + 1))
-            best += with_knobs(self, base, begin, end)
+            best += [(levels[base] + gain, one) for gain, one in with_knobs(self, base, begin, end)]
         return [one for _, one in sorted(best, key=lambda pair: pair[0])]
 
     def stage(self, name: str, arms: Sequence[Candidate], rule: tuple[float, int, float]) -> list[Candidate]:
         """Races some candidates; those that are left, the best first."""
         margin, most, share = rule
         left, until_s = list(arms), self.until_s(share)
+        self._in_a_race |= {*arms}
         for number in range(most):
             if len(left) < 2 and all(one in self.race for one in left):
                 break
@@ -162,6 +177,8 @@ class Search:
         said = self.measurer.pair(measured, reference, len(known), self.objective.quantity)
         known.append(float(said["log_ratio"]))
         self._pair_walls.setdefault(_kind(measured, reference), []).append(float(said["wall_s"]))
+        share = float(said.get("throttled_share") or 0.0)
+        self.throttled[measured, reference] = max(share, self.throttled.get((measured, reference), 0.0))
         if said.get("alone") is not None:
             self._keep(measured, said["alone"])
         return known[-1]
