@@ -11,11 +11,12 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from baselines.files.requirements import Requirement
-from fixtures.asked import reference_state
+from fixtures.asked import reference_asked, reference_state
 from fixtures.asked.passed_env import passed_env
 from fixtures.asked.reference import Reference
 from fixtures.asked.reference_asked import accepted_state
@@ -263,3 +264,14 @@ def test_a_slower_card_and_a_lost_fusion_are_red(suite: Suite, tmp_path: Path) -
     refused = copy("--reference=no-such-branch")
     assert refused.code == 4
     assert "--reference no-such-branch: 'no-such-branch' is no commit, branch or tag" in refused.text
+
+
+def test_code_that_knows_no_heads_answers_with_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older commit would answer with hidden states: that is said before anything is measured."""
+    old = Reference(python=sys.executable, is_self=False, environment={}, root=tmp_path, commit="0" * 40, passed_env=())
+    monkeypatch.setattr(reference_asked, "reference_asked", lambda *_: old)
+    words = {"reference": "older"}
+    asked = SimpleNamespace(getoption=words.get, getini=lambda _: (), invocation_params=SimpleNamespace(args=()))
+    assert reference_asked.reference_named(asked, (), "bert-tiny") is old
+    with pytest.raises(pytest.UsageError, match=r"--reference older: its code knows no heads, and bert-tiny\+masked-lm"):
+        reference_asked.reference_named(asked, (), "bert-tiny+masked-lm")
