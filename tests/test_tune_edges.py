@@ -13,9 +13,11 @@ from baselines.judging.difference import Difference
 from baselines.requesting.log import Log
 from baselines.requesting.session import Wrong
 from baselines.tuning.answer import answer_lines
+from baselines.tuning.beside import finish
 from baselines.tuning.knobs import Worth, compatible
 from baselines.tuning.measuring import Measuring, demand_the_same
-from baselines.tuning.objective import Limits
+from baselines.tuning.objective import OBJECTIVES, Limits
+from baselines.tuning.search import Search
 from baselines.tuning.space import Candidate, Setting, Space
 from tests.test_tune import Drawn, candidate, drawn, searched, seconds, space
 
@@ -23,6 +25,11 @@ JEMALLOC: Setting = ("allocator", "jemalloc")
 HUGE: Setting = ("huge_pages", "madvise")
 RAISED: Setting = ("malloc_thresholds", "raised")
 SPINNING: Setting = ("spinning", "off")
+
+
+def with_a_knob(backend: str) -> Candidate:
+    """A candidate with a knob that does nothing."""
+    return candidate(backend, knobs=(SPINNING,))
 
 
 def test_a_form_without_knobs_that_breaks_a_limit_is_not_gone_back_to() -> None:
@@ -37,14 +44,22 @@ def test_a_form_without_knobs_that_breaks_a_limit_is_not_gone_back_to() -> None:
                 said["alone"] = {**said["alone"], "p99_s": 100.0}
             return said
 
-    plain = [candidate(), candidate(threads=2)]
-    of = Space(plain=plain, knobs={"pytorch": [SPINNING]}, default=plain[0])
-    for budget_s in (300.0, 600.0, 1200.0):
-        for seed in range(6):
-            machine = Late(truth=lambda _: 0.1, chance=random.Random(seed))  # noqa: S311 - noise, no secret
-            search, _ = searched(machine, of, budget_s=budget_s, limits=Limits(p99_s=1.0))
-            assert machine.elapsed_s <= budget_s
-            assert len(search.out) <= len(search.launches)
+    plain, knob = [candidate(), candidate("onnxruntime")], with_a_knob("onnxruntime")
+    for budget_s in (30.0, 300.0, 1200.0):
+        machine = Late(truth=lambda one: 0.1 if one.backend == "pytorch" else 0.05, chance=random.Random(1))  # noqa: S311
+        search = Search(
+            space=Space(plain=plain, knobs={}, default=plain[0]),
+            objective=OBJECTIVES["latency"],
+            limits=Limits(p99_s=1.0),
+            measurer=machine,
+            began_s=0.0,
+            budget_s=budget_s,
+            tell=lambda _: None,
+        )
+        outcome = finish(search, [knob, plain[1]])
+        assert machine.elapsed_s <= search.end_s
+        assert outcome.best not in search.out
+        assert budget_s < 1200.0 or outcome.best == knob
 
 
 def test_threads_that_had_no_turn_are_named_and_leave_it_open() -> None:
