@@ -76,11 +76,11 @@ class View:
         alone = run.judged_against or not all(result.duet for result in run.results)  # judged, it is no duet of its own
         if not run.ours or not run.results or not alone:
             return None
+        if self.searched:
+            return told_of_search(run, self.searched)
         physical = run.machine_hard.get("physical_cores")
         cores = physical if isinstance(physical, int) and physical > 0 else None
         results = [(result, comparison.records[key]) for key, result in run.by_key.items()]
-        if self.searched:
-            return told_of_search(run, self.searched)
         return told_of(run, results, reaches(run.by_key, comparison.past), cores)
 
     @property
