@@ -1,11 +1,12 @@
 """Does a search find the best of 48 configurations at two fifths of what it costs to tell the best of them all?
 
 Usage: `python -m studies.tune record [--go-on] [--minutes M]` measures all that a search of one backend may choose on
-bert-mini: in each pass a launch pair of each configuration with the default, and some of the default with itself; in two of
-four passes a launch of each too. On these two searches are replayed, the other two say which configuration is the best. It
-may be cut off anywhere: `--go-on` takes up the last study of this machine. `replay [--searches N]` replays searches, where
-knobs do nothing too, and beside them random search and optuna's, where it is installed. `whole [--searches N]` runs some as
-a user runs them. All append lines to studies/data/tune.jsonl; `show` prints Markdown of all there is.
+bert-mini: in each pass a launch pair of each configuration with itself without its knobs, or of one without knobs with the
+default, and some of the default with itself; in two of four passes a launch of each too. On these
+two searches are replayed, the other two say which configuration is the best. It may be cut off anywhere: `--go-on` takes up
+the last study of this machine. `replay [--searches N]` replays searches, where knobs do nothing too, and beside them random
+search and optuna's, where it is installed. `whole [--searches N]` runs some as a user runs them. All append lines to
+studies/data/tune.jsonl; `show` prints Markdown of all there is.
 """
 
 from __future__ import annotations

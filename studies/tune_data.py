@@ -1,7 +1,7 @@
 """What `studies.tune` has on record of a space, as values: what searches are replayed on, and how good each choice is.
 
 Passes come in fours. Two of them are what searches are replayed on, the other two say which configuration is the best; of
-either two, one has the configuration loaded first and one the default. Nothing is measured here.
+either two, one has the configuration loaded first and one what it is beside. Nothing is measured here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ OBJECTIVE: Final = OBJECTIVES["latency"]
 TURN: Final = 4
 """Passes that belong together."""
 KINDS: Final = ("ready", "launch", "pair", "equal", "passed")
-"""Of the lines that `record` writes: a session that is ready, a launch, a launch pair with the default, one of the default
-with itself, and the end of a pass."""
+"""Of the lines that `record` writes: a session that is ready, a launch, a launch pair of a configuration with its
+`reference`, one of the default with itself, and the end of a pass."""
 Said = Mapping[str, Any]
 """The numbers of a launch or a launch pair; `failed` in place of them says why there are none."""
 By = dict[Candidate, list[Said]]
@@ -54,9 +54,11 @@ class Data:
     launches: Mapping[Candidate, Sequence[Said]]
     """Of the passes for searches."""
     pairs: Mapping[Candidate, Sequence[Said]]
-    """With the default, of the passes for searches; in those of an even `number` the configuration was loaded first."""
+    """With its reference, of the passes for searches; in those of an even `number` the configuration was loaded first."""
+    references: Mapping[Candidate, Candidate]
+    """What a configuration was measured beside: itself without its knobs, which was measured beside the default."""
     truth: Mapping[Candidate, float]
-    """Log ratio to the default by the other passes: less is better."""
+    """Log ratio to the default by the other passes, over the references: less is better."""
     failed: Mapping[Candidate, Said]
     """What the record says of configurations that cannot be chosen, because something of theirs failed too often."""
     equal: Sequence[Said]
@@ -82,6 +84,7 @@ class Data:
             raise loop.StudyError(f"{passed(records)} whole passes are on record; a half needs two: {way_on}")
         found: dict[str, By] = {"launch": {}, "pair": {}, "later": {}, "failed": {}}
         equal: list[Said] = []
+        references: dict[Candidate, Candidate | None] = {}
         for one in records:
             if one["kind"] not in ("launch", "pair", "equal") or one["pass"] >= passes:
                 continue
@@ -91,14 +94,25 @@ class Data:
             kind = "later" if one["kind"] == "pair" and not for_searches(one["pass"]) else one["kind"]
             kind = "failed" if "failed" in one["said"] else kind
             candidate = Candidate.from_json(one["candidate"])
+            if one["kind"] == "pair":  # the first studies measured all beside the default, and did not say so
+                references[candidate] = Candidate.from_json(one["reference"]) if "reference" in one else None
             found[kind].setdefault(candidate, []).append({**one["said"], "number": one["pass"]})
-        return cls._of(passes, found, equal, [one for one in records if one["kind"] == "ready"])
+        ready = [one for one in records if one["kind"] == "ready"]
+        return cls._of(passes, found, references, equal, ready)
 
     @classmethod
-    def _of(cls, passes: int, found: Mapping[str, By], equal: Sequence[Said], ready: Sequence[loop.Record]) -> Data:
+    def _of(
+        cls,
+        passes: int,
+        found: Mapping[str, By],
+        references: Mapping[Candidate, Candidate | None],
+        equal: Sequence[Said],
+        ready: Sequence[loop.Record],
+    ) -> Data:
         every = list(dict.fromkeys(one for of_kind in found.values() for one in of_kind))
         launches, pairs, later = found["launch"], found["pair"], found["later"]
-        whole = [one for one in every if launches.get(one) and _both(pairs.get(one, ())) and _both(later.get(one, ()))]
+        alone = [one for one in every if launches.get(one) and _both(pairs.get(one, ())) and _both(later.get(one, ()))]
+        whole = [one for one in alone if (references[one] or one) in alone]
         failed: dict[Candidate, Said] = {one: found["failed"].get(one, [NOT_THERE])[0] for one in every if one not in whole}
         plain = [one for one in every if not one.knobs]
         if not plain:
@@ -108,12 +122,15 @@ class Data:
         if not _both(equal):
             raise loop.StudyError(f"the default, {default}, is not on record beside itself, loaded in both orders")
         costs_s = {backend: cost_s for one in ready for backend, cost_s in one["costs_s"].items()}
+        beside = {one: references[one] or default for one in whole}
+        medians = {one: statistics.median(_ratios(later[one])) for one in whole}
         settings = list(dict.fromkeys(setting for one in every for setting in one.knobs))
         return cls(
             passes=passes,
             launches={one: launches[one] for one in whole},
             pairs={one: pairs[one] for one in whole},
-            truth={one: statistics.median(_ratios(later[one])) for one in whole},
+            references=beside,
+            truth={one: math.fsum(medians[step] for step in _steps(one, beside, default)) for one in whole},
             failed=failed,
             equal=equal,
             space=Space(plain=plain, knobs={plain[0].backend: settings}, default=default, costs_s=costs_s),
@@ -131,7 +148,12 @@ class Data:
     @property
     def by_everything(self) -> Candidate:
         """What the means of all launch pairs of the passes for searches choose, at the full cost."""
-        return min(self.pairs, key=lambda one: statistics.fmean(_ratios(self.pairs[one])))
+        means = {one: statistics.fmean(_ratios(pairs)) for one, pairs in self.pairs.items()}
+        return min(self.pairs, key=lambda one: math.fsum(means[step] for step in self.steps(one)))
+
+    def steps(self, one: Candidate) -> list[Candidate]:
+        """The configurations whose launch pairs, added up, lead from a configuration to the default."""
+        return _steps(one, self.references, self.space.default)
 
     def regret(self, chosen: Candidate) -> float:
         """What a choice loses to what the other passes say is the best, as a log ratio."""
@@ -151,6 +173,15 @@ def each(records: Sequence[loop.Record]) -> dict[str, Data | loop.StudyError]:
         except loop.StudyError as error:
             found[study] = error
     return found
+
+
+def _steps(one: Candidate, references: Mapping[Candidate, Candidate], default: Candidate) -> list[Candidate]:
+    """As `Data.steps`."""
+    steps = []
+    while one != default:
+        steps.append(one)
+        one = references[one]
+    return steps
 
 
 def _both(pairs: Sequence[Said]) -> bool:

@@ -107,7 +107,7 @@ class Recording:
                 return False
             if one is None:
                 place = EQUAL * number + equal
-                self._line("equal", number, number=place, said=self._pair(self.default, place))
+                self._line("equal", number, number=place, said=self._pair(self.default, self.default, place))
                 equal += 1
             else:
                 self._configuration(number, one)
@@ -119,10 +119,12 @@ class Recording:
         if for_searches(number):
             (said,) = self.session.ask("launch", deployments=[words])
             self._line("launch", number, candidate=words, said=slim(said))
-        self._line("pair", number, candidate=words, said=self._pair(one, number))
+        reference = one.plain if one.knobs else self.default
+        said = self._pair(one, reference, number)
+        self._line("pair", number, candidate=words, reference=reference.as_json(), said=said)
 
-    def _pair(self, one: Candidate, number: int) -> dict[str, Any]:
-        began_s, sides = time.monotonic(), {"measured": one.as_json(), "reference": self.default.as_json()}
+    def _pair(self, one: Candidate, reference: Candidate, number: int) -> dict[str, Any]:
+        began_s, sides = time.monotonic(), {"measured": one.as_json(), "reference": reference.as_json()}
         try:
             return slim(self.session.ask("pair", **sides, number=FIRST + number, quantity=OBJECTIVE.quantity))
         except Unavailable as error:
@@ -158,9 +160,13 @@ def refuse(every: Sequence[Candidate], members: Sequence[loop.Record], configura
 
 
 def last_study(records: Sequence[loop.Record], origin: Mapping[str, Any]) -> list[loop.Record]:
-    """The lines of the last study that was recorded on this machine with these versions; none where there is none."""
+    """The lines of the last study that was recorded on this machine with these versions; none where there is none.
+
+    The first studies measured all beside the default: nothing goes on with them.
+    """
     mine = [one for one in records if one["kind"] in KINDS and is_of(one, origin)]
-    return list(loop.grouped(mine, lambda one: one["study"]).values())[-1] if mine else []
+    last = list(loop.grouped(mine, lambda one: one["study"]).values())[-1] if mine else []
+    return last if all("reference" in one for one in last if one["kind"] == "pair") else []
 
 
 def is_of(one: loop.Record, origin: Mapping[str, Any]) -> bool:

@@ -40,27 +40,26 @@ class Recorded:
         return said
 
     def pair(self, measured: Candidate, reference: Candidate, number: int, quantity: str) -> dict[str, Any]:
-        """A recorded launch pair with the default, its sides loaded in the order that `number` asks for.
+        """A recorded launch pair, its sides loaded in the order that `number` asks for.
 
-        Of two others it is the difference of two, which is as noisy as both.
+        Of two that were never measured beside each other it is the sum of those that lead from one to the other, and as
+        noisy as all of them.
 
         Raises:
             Wrong: a side failed in the record.
         """
         del quantity
-        default = self.data.space.default
         for side, one in {"measured": measured, "reference": reference}.items():
             if one not in self.data.pairs:
                 said = self._failed(one)
                 self.elapsed_s += float(said["wall_s"])
                 raise Wrong(str(said["failed"]), side)
-        if measured == default:  # on record the default is the second side: loaded first where `number` is odd
-            drawn = [self._drawn(reference, number + 1)]
-            log_ratio = -float(drawn[0]["log_ratio"])
-        else:
-            drawn = [self._drawn(one, number) for one in (measured, reference) if one != default]
-            log_ratio = float(drawn[0]["log_ratio"]) - sum(float(one["log_ratio"]) for one in drawn[1:])
-        return self._told(log_ratio, statistics.fmean(float(one["wall_s"]) for one in drawn))
+        up, down = self.data.steps(measured), self.data.steps(reference)
+        there = [self._drawn(one, number) for one in up if one not in down]
+        # Where `measured` is the second side on record, it was loaded first where the number is odd.
+        back = [self._drawn(one, number if there else number + 1) for one in down if one not in up]
+        log_ratio = _total(there) - _total(back)
+        return self._told(log_ratio, statistics.fmean(float(one["wall_s"]) for one in (*there, *back)))
 
     def _drawn(self, one: Candidate, number: int) -> Said:
         return self.chance.choice([said for said in self.data.pairs[one] if (said["number"] - number) % 2 == 0])
@@ -97,6 +96,10 @@ class Alike(Recorded):
         said = equal[self.place % len(equal)]
         self.place += 1
         return self._told(float(said["log_ratio"]), float(said["wall_s"]))
+
+
+def _total(pairs: Sequence[Said]) -> float:
+    return sum(float(one["log_ratio"]) for one in pairs)
 
 
 Chooser = Callable[[Recorded, Data, float], Candidate]

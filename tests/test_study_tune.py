@@ -67,16 +67,16 @@ def launch_of(one: Candidate, noise: float = 0.0) -> dict[str, Any]:
     return {**said, "peak_rss_bytes": 1e8, "cosine": 1.0, "disturbed": None, "wall_s": 2.5}
 
 
-def recorded(passes: int, **origin: str) -> list[dict[str, Any]]:
-    """As a machine would give them whose launches lie 5 % apart, and launch pairs 1 %."""
+def recorded(passes: int, *, old: bool = False, **origin: str) -> list[dict[str, Any]]:
+    """As a machine would give them whose launches lie 5 % apart, and launch pairs 1 %; `old` ones all with the default."""
     chance = random.Random(11)  # noqa: S311 - noise, no secret
     space, every = space_of(POSSIBLE)
     common = {**ORIGIN, **origin}
     records = [{**common, "kind": "ready", "wall_s": 20.0, "costs_s": POSSIBLE["costs_s"]}]
 
-    def pair(one: Candidate, number: int) -> dict[str, Any]:
+    def pair(one: Candidate, reference: Candidate, number: int) -> dict[str, Any]:
         order = FIRST_LOADED if number % 2 == 0 else -FIRST_LOADED
-        ratio = math.log(truth(one) / truth(space.default)) + order + chance.gauss(0, 0.01)
+        ratio = math.log(truth(one) / truth(reference)) + order + chance.gauss(0, 0.01)
         return {"log_ratio": ratio, "wall_s": 5.0, "others_share": 0.02}
 
     for number in range(passes):
@@ -84,9 +84,11 @@ def recorded(passes: int, **origin: str) -> list[dict[str, Any]]:
             what = {**common, "pass": number, "candidate": one.as_json()}
             if for_searches(number):
                 records.append({**what, "kind": "launch", "said": launch_of(one, chance.gauss(0, 0.05))})
-            records.append({**what, "kind": "pair", "said": pair(one, number)})
+            reference = one.plain if one.knobs and not old else space.default
+            beside = {} if old else {"reference": reference.as_json()}
+            records.append({**what, **beside, "kind": "pair", "said": pair(one, reference, number)})
         for place in range(EQUAL * number, EQUAL * (number + 1)):
-            said = pair(space.default, place)
+            said = pair(space.default, space.default, place)
             records.append({**common, "pass": number, "kind": "equal", "number": place, "said": said})
         records.append({**common, "pass": number, "kind": "passed"})
     return records
@@ -231,6 +233,22 @@ def test_searches_are_replayed_on_what_was_recorded() -> None:
     assert sum(one["default"] for one in nothing) >= 5
 
 
+def test_a_study_that_measured_all_beside_the_default_is_read(
+    tmp_path: Path, sessions: list[Session], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the first ones did: what is on record stays of use, and no other study goes on with it."""
+    data = Data.of(recorded(8, old=True))
+    assert set(data.references.values()) == {data.space.default}
+    assert all(
+        data.truth[one] == pytest.approx(math.log(truth(one) / truth(data.space.default)), abs=0.02) for one in data.truth
+    )
+    assert len(list(replayed(data, 1, NONE))) == len(choosers())
+    file = written(recorded(4, old=True), tmp_path)
+    sessions.append(Session(POSSIBLE, math.inf))
+    assert main(["record", "--data", str(file), "--go-on", "--passes", "4", "--minutes", "0"]) == 0
+    assert "nothing was recorded on this machine" in capsys.readouterr().err
+
+
 def test_where_knobs_do_nothing_it_is_real_launch_pairs_that_are_seen() -> None:
     """Were the default 5 % faster than itself, as it can be where something is wrong, a search would end with a knob."""
     records = [
@@ -250,9 +268,13 @@ def test_launch_pairs_are_loaded_in_the_order_that_was_asked_for() -> None:
     ]
     data = Data.of(exact)
     measurer = Recorded(data=data, chance=random.Random(1))  # noqa: S311
-    default, other = data.space.default, next(one for one in data.pairs if one != data.space.default)
+    default, other = data.space.default, next(one for one in data.space.plain if one != data.space.default)
     for number in range(8):
         sign = 1 if number % 2 == 0 else -1
+        turned = other.turned(("huge_pages", "madvise"))
+        assert measurer.pair(turned, other, number, "latency")["log_ratio"] == pytest.approx(0.3 + sign * 0.02)
+        assert measurer.pair(other, turned, number, "latency")["log_ratio"] == pytest.approx(-0.3 + sign * 0.02)
+        assert measurer.pair(turned, default, number, "latency")["log_ratio"] == pytest.approx(0.6 + sign * 0.04)
         assert measurer.pair(other, default, number, "latency")["log_ratio"] == pytest.approx(0.3 + sign * 0.02)
         assert measurer.pair(default, other, number, "latency")["log_ratio"] == pytest.approx(-0.3 + sign * 0.02)
     assert data.spread == pytest.approx(0, abs=1e-12), "the order of loading is no spread"
@@ -359,7 +381,8 @@ def test_what_is_shown() -> None:
 def test_the_best_of_all_launch_pairs() -> None:
     """By their means over the passes for searches alone."""
     data = Data.of(recorded(8))
-    means = {one: sum(said["log_ratio"] for said in pairs) for one, pairs in data.pairs.items()}
+    alone = {one: sum(said["log_ratio"] for said in pairs) for one, pairs in data.pairs.items()}
+    means = {one: sum(alone[step] for step in data.steps(one)) for one in data.pairs}
     assert all(len(pairs) == 4 for pairs in data.pairs.values())
     assert data.by_everything == min(means, key=lambda one: means[one])
     assert len(list(itertools.chain(*data.launches.values()))) == 4 * CONFIGURATIONS

@@ -26,8 +26,9 @@ from baselines.tuning.space import Candidate, Space
 PRIOR_SD: Final = Policy().prior_run_sd
 """How far launches lie apart before a search has seen it, as for runs."""
 LAUNCH_S: Final = 12.0
-"""What a launch is taken to cost before the first of its backend; a launch pair costs PAIR_FACTOR times its two."""
-PAIR_FACTOR: Final = 1.6
+"""What a launch is taken to cost before the first of its backend."""
+TURNS_S: Final = 3.0
+"""What a launch pair is taken to cost beside its two launches, before there was one: turns go on until they are precise."""
 FEW: Final = 12
 """So many plain candidates race at once, without a stage of number formats before."""
 FORMATS: Final = (0.30, 2, 0.40)
@@ -187,7 +188,7 @@ class Search:
         """What a launch pair of two candidates is expected to take, in seconds."""
         if walls := self._pair_walls.get(_kind(measured, reference)):
             return statistics.median(walls)
-        return PAIR_FACTOR * (self._cost([measured]) + self._cost([reference]))
+        return self._cost([measured]) + self._cost([reference]) + TURNS_S
 
     def _pass(self, arms: Sequence[Candidate], until_s: float) -> bool:
         """One launch of each, every other pass backwards; whether there was time for all."""
