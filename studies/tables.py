@@ -1,7 +1,8 @@
 """The tables of docs/findings.md, in Markdown, from the files of runs: nobody copies numbers by hand.
 
 Usage: `python -m studies.tables RUN [RUN ...]`, which prints a table for each question that the runs measured; of precision
-one for each problem size, in which what several runs measured of a configuration is one row. Of runs that were explained
+one for each problem size, in which what several runs measured of a configuration is one row; of CPU limits and padding those
+of the report, with what it says below them, for each run. Of runs that were explained
 (`python -m baselines explain RUN`) it prints where the time goes.
 """
 
@@ -14,10 +15,14 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, Final
 
+from baselines.comparing.comparison import compare
 from baselines.explaining.explanation import FRAMEWORK, Explanation
 from baselines.explaining.explanation_file import read_explanations
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError, run_path
+from baselines.files.store import MACHINES
+from baselines.report.figures.questions import figures_about
+from baselines.report.view import view_of
 from studies.loop import Record, grouped, table
 
 Cells = Mapping[str, str]
@@ -26,6 +31,8 @@ Plain = Mapping[str, Sequence[float]]
 
 BY_SIZE: Final = ("out_of_the_box", "core_count_scaling", "simultaneous_multithreading", "memory_binding")
 """Questions whose table has a column for each problem size and shows the median latency."""
+OF_THE_REPORT: Final = ("cpu_limits", "padding")
+"""Questions whose table the report has."""
 
 
 def main() -> int:
@@ -43,6 +50,10 @@ def main() -> int:
         if one["extra_info"]["question"] == "out_of_the_box" and configuration_of(one) == "pytorch-fp32":
             plain.setdefault(size_of(one), []).append(latency_s(one))
     for question in dict.fromkeys(one["extra_info"]["question"] for one in benchmarks):
+        if question in OF_THE_REPORT:
+            lines = [line for run in runs for line in report_lines(run, question)]
+            print(f"## {question}\n", *lines, sep="\n", end="\n\n")
+            continue
         mine = [one for one in benchmarks if one["extra_info"]["question"] == question]
         print(f"## {question}\n", *lines_of(question, mine, plain), sep="\n", end="\n\n")
     if rows:
@@ -80,6 +91,15 @@ def lines_of(question: str, benchmarks: Sequence[Record], plain: Plain) -> Itera
     else:
         row = {"instance_scaling": instance_row, "smart_dispatching": dispatching_row}.get(question, any_row)
         yield from markdown([row(one) for one in benchmarks])
+
+
+def report_lines(run: Path, question: str) -> Iterator[str]:
+    """The tables of a question as the run's report has them, and what it says below each."""
+    for figure in figures_about(view_of(compare(run, [], MACHINES, demand_baseline=False)), question):
+        if figure.table is not None:
+            yield from table(" | ".join(figure.table.heads), figure.table.rows)
+            yield ""
+            yield from (f"* {note}" for note in figure.notes)
 
 
 def precision_row(name: str, runs: Sequence[Record], plain: Sequence[float] | None) -> Cells:
