@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, Final
@@ -23,6 +24,7 @@ from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import MACHINES
 from baselines.report.figures.questions import figures_about
 from baselines.report.view import view_of
+from fixtures.machine.cpu_limit import PERIOD_US
 from studies.loop import Record, grouped, table
 
 Cells = Mapping[str, str]
@@ -33,6 +35,11 @@ BY_SIZE: Final = ("out_of_the_box", "core_count_scaling", "simultaneous_multithr
 """Questions whose table has a column for each problem size and shows the median latency."""
 OF_THE_REPORT: Final = ("cpu_limits", "padding")
 """Questions whose table the report has."""
+PERIOD_S: Final = PERIOD_US / 1e6
+STOP_S: Final = 0.01
+"""A round that took so much longer than the shortest was stopped by a quota: no stop that is measured is shorter."""
+NEAR: Final = 0.1
+"""Of a period: the rest of the round comes after the stop, and so does what is done between rounds."""
 
 
 def main() -> int:
@@ -52,6 +59,7 @@ def main() -> int:
     for question in dict.fromkeys(one["extra_info"]["question"] for one in benchmarks):
         if question in OF_THE_REPORT:
             lines = [line for run in runs for line in report_lines(run, question)]
+            lines += stopped_lines([one for one in benchmarks if one["extra_info"]["question"] == question])
             print(f"## {question}\n", *lines, sep="\n", end="\n\n")
             continue
         mine = [one for one in benchmarks if one["extra_info"]["question"] == question]
@@ -100,6 +108,28 @@ def report_lines(run: Path, question: str) -> Iterator[str]:
             yield from table(" | ".join(figure.table.heads), figure.table.rows)
             yield ""
             yield from (f"* {note}" for note in figure.notes)
+
+
+def stopped_lines(benchmarks: Sequence[Record]) -> Iterator[str]:
+    """How many rounds a CPU quota stopped, and how many of them end a whole number of its periods after the one before.
+
+    Of benchmarks whose rounds are short beside a period: there a stop is one round's, and seen by it alone.
+    """
+    stopped = [ends for one in benchmarks if one["extra_info"].get("cpu_limit") and len(ends := stopped_ends_s(one)) > 1]
+    gaps = [(later - before) / PERIOD_S for ends in stopped for before, later in pairwise(ends)]
+    if gaps:
+        whole, period = sum(abs(gap - round(gap)) <= NEAR for gap in gaps), f"{PERIOD_S * 1e3:.0f} ms"
+        yield f"* {sum(map(len, stopped))} rounds were stopped for {STOP_S * 1e3:.0f} ms or more; from one to the next it is"
+        yield f"  a whole number of the quota's periods of {period}, to a tenth of one, {whole} times of {len(gaps)}"
+
+
+def stopped_ends_s(benchmark: Record) -> list[float]:
+    """When rounds ended that took longer than the shortest by STOP_S: seconds of rounds since the first began."""
+    stats = benchmark["stats"]
+    rounds = [duration * stats["iterations"] for duration in stats["data"]]
+    if min(rounds) > NEAR * PERIOD_S:
+        return []
+    return [end for end, duration in zip(accumulate(rounds), rounds, strict=True) if duration - min(rounds) >= STOP_S]
 
 
 def precision_row(name: str, runs: Sequence[Record], plain: Sequence[float] | None) -> Cells:
