@@ -110,6 +110,53 @@ def test_a_skip_is_no_proof() -> None:
     assert complaints(content) == ["core_count_scaling: nothing was measured", "test_x: skipped: one NUMA node"]
 
 
+def limited(way: str, quota: str, threads: int, *, throttled: int | None = None, cpu_time_s: float = 1.0) -> dict[str, Any]:
+    """Two seconds of rounds under a limit."""
+    cpus = [0, 2] if way == "cpuset" else list(range(8))
+    worker = {"cpus": cpus, "thread_masks": [[cpus, threads]], "threads_observed": threads}
+    words = {"per_instance": [{**worker, "wall_s": 2.0, "cpu_time_s": cpu_time_s}]}
+    if throttled is not None:
+        words["cpu_limit"] = {"quota": float(quota), "periods": 20, "throttled": throttled}  # type: ignore[assignment]
+    return {"name": f"{way} {quota}", "params": {"way": way, "quota": quota}, "extra_info": words}
+
+
+def limits(*more: dict[str, Any]) -> list[str]:
+    """What is wrong with limits of which three hold."""
+    held = [limited("default_threads", "0.5", 4, throttled=20), limited("quota_threads", "1", 1, throttled=0)]
+    return list(
+        checks.limit_complaints(
+            {"run": {"not_passed": {}}, "benchmarks": [*held, limited("cpuset", "2", 4, cpu_time_s=4.0), *more]}
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (limited("default_threads", "0.5", 4, throttled=3), "4 threads were stopped in 3 of 20 periods"),
+        (
+            limited("default_threads", "0.5", 4, throttled=20, cpu_time_s=1.5),
+            "it had 1.50 s of the CPUs, more than the 1.05 s",
+        ),
+        (limited("quota_threads", "1", 1), "cpu_limit is None, asked for was a quota of 1"),
+        (limited("quota_threads", "1", 1, throttled=21), "asked for was a quota of 1"),
+        (limited("cpuset", "1", 1), "threads may run on CPUs [0, 2], and its cpuset of 1 has [0, 2]"),
+    ],
+)
+def test_a_limit_that_does_not_hold_is_found_out(wrong: dict[str, Any], said: str) -> None:
+    """Stopped too rarely, at work too long, not counted, or in a wider cpuset."""
+    assert limits() == []
+    (complaint,) = limits(wrong)
+    assert said in complaint
+
+
+def test_limits_that_were_skipped_are_no_proof() -> None:
+    """No cpuset, and what a skip says."""
+    only = [limited("default_threads", "0.5", 4, throttled=20), limited("quota_threads", "1", 1, throttled=0)]
+    run = {"run": {"not_passed": {"x": {"outcome": "skipped", "reason": "no cgroup"}}}, "benchmarks": only}
+    assert list(checks.limit_complaints(run)) == ["cpu_limits: nothing was measured of cpuset", "x: skipped: no cgroup"]
+
+
 def test_memory_on_the_wrong_node_has_to_be_red() -> None:
     """A green session, or a message without the node, is a complaint."""
     text = "memory was to be bound to node 0: of 12000 pages 0.0% are on node 0, 100.0% are on node 1; the rule is"

@@ -99,7 +99,7 @@ def complaints_about(kept: Path) -> Iterator[str]:
         yield f"the job's exit status is {status.read_text().strip() if status.exists() else 'missing'}"
     try:
         machine_said = json.loads((kept / "machine.json").read_text())
-        questions, wrong = run_of(kept, "questions"), run_of(kept, "wrong_node")
+        questions, limits, wrong = (run_of(kept, name) for name in ("questions", "limits", "wrong_node"))
         code, text = int((kept / "wrong_node.code").read_text()), (kept / "wrong_node.txt").read_text(errors="replace")
     except (OSError, ValueError, StopIteration) as error:
         yield f"something did not come back: {error!r}"
@@ -107,6 +107,7 @@ def complaints_about(kept: Path) -> Iterator[str]:
     yield from checks.topology_complaints(machine_said)
     yield from checks.run_complaints(questions)
     yield from checks.sibling_complaints(questions)
+    yield from checks.limit_complaints(limits)
     yield from checks.wrong_node_complaints(text, code, wrong)
 
 
@@ -126,7 +127,12 @@ def summary(kept: Path) -> str:
             asked = policy if nodes is None else f"{policy} {','.join(map(str, nodes))}"
             pages = ", ".join(f"node {node}: {count}" for node, count in (instance["memory_pages"] or {}).items())
             lines.append(f"{one['name']}: CPUs {','.join(map(str, instance['cpus']))}; {asked}; {pages}")
-    return "\n".join([*lines, "", f"all {len(lines) - 3} instances are where they should be"])
+    lines += ["", f"all {len(lines) - 3} instances are where they should be", "", "benchmark: threads, stopped periods", ""]
+    for one in run_of(kept, "limits")["benchmarks"]:
+        (instance,), counted = one["extra_info"]["per_instance"], one["extra_info"].get("cpu_limit")
+        stopped = f"stopped in {counted['throttled']} of {counted['periods']}" if counted else f"CPUs {instance['cpus']}"
+        lines.append(f"{one['name']}: {instance['threads_observed']} threads; {stopped}")
+    return "\n".join([*lines, "", "each limit held, by what the kernel counted"])
 
 
 if __name__ == "__main__":

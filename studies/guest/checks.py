@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from fixtures.machine.cpu_limit import PERIOD_US
 from fixtures.machine.memory import INTERLEAVED_PART, LEAST_SHARE
 from studies.guest.machine import CORES, CPUS, SOCKETS, THREADS
 
 QUESTIONS: Final = ("core_count_scaling", "simultaneous_multithreading", "memory_binding", "instance_scaling")
+PERIOD_S: Final = PERIOD_US / 1e6
 LEAST_PAGES: Final = 10_000
 """Anonymous base pages of a worker with the smallest model: fewer, and something else was counted."""
 
@@ -75,6 +77,43 @@ def page_complaints(pages: Mapping[str, int] | None, policy: str, nodes: Sequenc
         yield f"{sum(shares.values()):.2%} of {total} pages are on nodes {list(nodes)}, less than {LEAST_SHARE:.0%}"
     if policy == "interleave" and min(shares.values()) < INTERLEAVED_PART / len(nodes):
         yield f"interleaved pages are shared out {pages}"
+
+
+def limit_complaints(run: Mapping[str, Any]) -> Iterator[str]:
+    """The run.json of the CPU limits: each quota and cpuset held, by what the kernel counted of each worker."""
+    ways = {one["params"]["way"] for one in run["benchmarks"]}
+    if lost := {"default_threads", "quota_threads", "cpuset"} - ways:
+        yield f"cpu_limits: nothing was measured of {', '.join(sorted(lost))}"
+    for name, how in run["run"]["not_passed"].items():
+        yield f"{name}: {how['outcome']}: {how['reason']}"
+    for one in run["benchmarks"]:
+        extra, cpus = one["extra_info"], float(one["params"]["quota"])
+        (worker,) = extra["per_instance"]
+        cpuset = one["params"]["way"] == "cpuset"
+        told = set_complaints(worker, cpus) if cpuset else quota_complaints(extra.get("cpu_limit"), worker, cpus)
+        yield from (f"{one['name']}: {complaint}" for complaint in told)
+
+
+def set_complaints(worker: Mapping[str, Any], cpus: float) -> Iterator[str]:
+    """A worker in a cpuset: so many CPUs, and no thread outside."""
+    masks = {cpu for mask, _ in worker["thread_masks"] for cpu in mask}
+    if len(worker["cpus"]) != cpus or not masks <= set(worker["cpus"]):
+        yield f"threads may run on CPUs {sorted(masks)}, and its cpuset of {cpus:g} has {worker['cpus']}"
+
+
+def quota_complaints(limit: Mapping[str, Any] | None, worker: Mapping[str, Any], cpus: float) -> Iterator[str]:
+    """A worker under a quota: stopped as often as it has to be, and never longer at work than it may be."""
+    if not limit or limit["quota"] != cpus or not 0 <= limit["throttled"] <= limit["periods"]:
+        yield f"cpu_limit is {limit}, asked for was a quota of {cpus:g}"
+        return
+    most_s = cpus * (worker["wall_s"] + PERIOD_S)  # what is left of the period in which the rounds began
+    if worker["cpu_time_s"] > most_s:
+        yield f"it had {worker['cpu_time_s']:.2f} s of the CPUs, more than the {most_s:.2f} s of a quota of {cpus:g}"
+    most = worker["wall_s"] / PERIOD_S + 2
+    if not 1 <= limit["periods"] <= most:
+        yield f"the kernel counted {limit['periods']} periods in {worker['wall_s']:.2f} s, in which {most:.0f} can be"
+    if worker["threads_observed"] > cpus and limit["throttled"] < limit["periods"] / 2:
+        yield f"{worker['threads_observed']} threads were stopped in {limit['throttled']} of {limit['periods']} periods"
 
 
 def sibling_complaints(run: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,11 @@ step questions $measure --backends "${BACKENDS:-onnxruntime}" --instances 1,2,4 
     benchmarks/test_core_count_scaling.py benchmarks/test_simultaneous_multithreading.py \
     benchmarks/test_memory_binding.py benchmarks/test_instance_scaling.py
 
+# Groups below the first have these controllers where systemd is the first process; here nobody turned them on.
+echo "+cpu +cpuset" > /sys/fs/cgroup/cgroup.subtree_control
+step limits $measure --preset default --budget none --benchmark-max-time 2 --backends "${BACKENDS:-onnxruntime}" \
+    --runs /out/runs/limits benchmarks/test_cpu_limits.py
+
 # The memory of a worker that was bound to node 0 is taken elsewhere behind its back: that has to be found out.
 mkdir -p /tmp/bin
 printf '#!/bin/sh\n[ "$1" = "--membind=0" ] && shift && set -- --membind=1 "$@"\nexec /usr/bin/numactl "$@"\n' > /tmp/bin/numactl
