@@ -19,7 +19,8 @@ from baselines.tuning.search import Search
 from baselines.tuning.space import Candidate, Space
 from studies.tune_data import NOT_THERE, OBJECTIVE, Data, Said
 
-NOTHING: Final = "tune, knobs that do nothing"
+NOTHING: Final = ", knobs that do nothing"
+"""After how a search was made."""
 
 
 @dataclass(kw_only=True)
@@ -188,12 +189,15 @@ def replayed(data: Data, searches: int, done: Mapping[str, int]) -> Iterator[dic
 
 
 def replayed_on_nothing(data: Data, searches: int, done: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """Searches among the knobs of the default where none does anything: whether they end with the default."""
+    """Searches of each kind among the knobs of the default where none does anything: whether they end with the default."""
     default = data.space.default
-    alike = replace(data, space=replace(data.space, plain=[default]))
-    for number in range(done.get(NOTHING, 0), searches):
-        chance = random.Random(f"nothing {number}")  # noqa: S311 - as above
-        recorded = Alike(data=data, chance=chance, place=chance.randrange(len(data.equal)))
-        chosen = by_tune(recorded, alike, data.budget_s)
-        share = data.share(recorded.elapsed_s)
-        yield {"how": NOTHING, "chosen": chosen.as_json(), "default": chosen == default, "share": share}
+    launches = {one: said for one, said in data.launches.items() if one.plain == default}
+    failed = {one: said for one, said in data.failed.items() if one.plain == default}
+    alike = replace(data, space=replace(data.space, plain=[default]), launches=launches, failed=failed)
+    for how, choose in choosers().items():
+        for number in range(done.get(how + NOTHING, 0), searches):
+            chance = random.Random(f"nothing {number}")  # noqa: S311 - as above
+            recorded = Alike(data=data, chance=chance, place=chance.randrange(len(data.equal)))
+            chosen = choose(recorded, alike, data.budget_s)
+            share = data.share(recorded.elapsed_s)
+            yield {"how": how + NOTHING, "chosen": chosen.as_json(), "default": chosen == default, "share": share}

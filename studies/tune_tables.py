@@ -12,6 +12,7 @@ from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT
 from baselines.tuning.space import Candidate
 from studies import loop
 from studies.tune_data import KINDS, SHARE, Data, each
+from studies.tune_replay import NOTHING
 
 NEAR: Final = 0.01
 """As a log ratio: a choice that loses no more is as good as the best."""
@@ -80,10 +81,12 @@ def tables(data: Data, records: Sequence[loop.Record]) -> Iterator[str]:
         yield "what another record would say is not in them. The last row is what half of the passes can tell at all."
         yield ""
     if nothing := [one for one in replays if "default" in one]:
-        kept = sum(bool(one["default"]) for one in nothing)
-        yield f"Where the knobs do nothing, {kept} of {len(nothing)} searches ended with the default"
-        yield f"({loop.interval(kept, len(nothing))}, were they independent: all see the same {len(data.equal)} launch pairs"
-        yield "of the default with itself)."
+        yield from loop.table(
+            "where the knobs do nothing | searches | end with the default", map(nothing_row, by_how(nothing))
+        )
+        yield ""
+        yield f"All see the same launches of the default, and the same {len(data.equal)} launch pairs of it with itself. The"
+        yield "intervals are those of independent searches."
         yield ""
     if ended := [one for one in records if one["kind"] == "whole"]:
         yield from loop.table(
@@ -100,6 +103,18 @@ def tables(data: Data, records: Sequence[loop.Record]) -> Iterator[str]:
             ),
         )
         yield ""
+
+
+def by_how(replays: Sequence[loop.Record]) -> list[tuple[str, Sequence[loop.Record]]]:
+    """The searches of each kind."""
+    return list(loop.grouped(replays, lambda one: str(one["how"]).removesuffix(NOTHING)).items())
+
+
+def nothing_row(members: tuple[str, Sequence[loop.Record]]) -> list[object]:
+    """How many searches of a kind chose no knob where none does anything."""
+    how, searches = members
+    kept = sum(bool(one["default"]) for one in searches)
+    return [how, len(searches), f"{kept} ({loop.interval(kept, len(searches))})"]
 
 
 def row_of(how: str, members: Sequence[loop.Record]) -> list[object]:

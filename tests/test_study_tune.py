@@ -19,7 +19,7 @@ from studies.loop import StudyError
 from studies.tune import main
 from studies.tune_data import Data, for_searches
 from studies.tune_record import CONFIGURATIONS, EQUAL, space_of
-from studies.tune_replay import Recorded, choosers, replayed, replayed_on_nothing
+from studies.tune_replay import NOTHING, Recorded, choosers, replayed, replayed_on_nothing
 from studies.tune_tables import show
 
 LAYOUTS = [(None, 1), (1, 1), (1, 2)]
@@ -230,7 +230,9 @@ def test_searches_are_replayed_on_what_was_recorded() -> None:
     assert lost["tune"] < 0.03
     assert lost["tune"] <= lost["random launches"]
     nothing = list(replayed_on_nothing(data, 6, NONE))
-    assert sum(one["default"] for one in nothing) >= 5
+    ended = {how: sum(one["default"] for one in nothing if one["how"] == how + NOTHING) for how in choosers()}
+    assert ended["tune"] >= 5
+    assert ended["random launches"] <= 3, "the luckiest launch"
 
 
 def test_a_study_that_measured_all_beside_the_default_is_read(
@@ -255,7 +257,9 @@ def test_where_knobs_do_nothing_it_is_real_launch_pairs_that_are_seen() -> None:
         {**one, "said": {**one["said"], "log_ratio": one["said"]["log_ratio"] - 0.05}} if one["kind"] == "equal" else one
         for one in recorded(8)
     ]
-    assert not any(one["default"] for one in replayed_on_nothing(Data.of(records), 3, NONE))
+    found = [one for one in replayed_on_nothing(Data.of(records), 3, NONE) if one["how"] == "tune" + NOTHING]
+    assert len(found) == 3
+    assert not any(one["default"] for one in found)
 
 
 def test_launch_pairs_are_loaded_in_the_order_that_was_asked_for() -> None:
@@ -371,8 +375,8 @@ def test_what_is_shown() -> None:
     assert "| tune | 2 | 2.02% | 2.02% to 2.02% | 2.02% | 0 | 30% | 40% |" in text
     (everything,) = [line for line in text.splitlines() if line.startswith("| everything, at the full cost | 1 | ")]
     assert everything.endswith("| 100% | 100% |")
-    assert "Where the knobs do nothing, " in text
-    assert "all see the same 24 launch pairs" in text
+    assert "| where the knobs do nothing | searches | end with the default |" in text
+    assert "the same 24 launch pairs" in text
     assert "| yes | 0.00% | 38% |" in text
     with pytest.raises(StudyError, match="a half needs two"):
         Data.of(recorded(2))

@@ -22,7 +22,7 @@ from baselines.tuning.search import LEAST_PAIRS, Search
 from baselines.tuning.space import Candidate
 
 MOST_PAIRS: Final = 12
-SAFETY: Final = 1.5
+SAFETY: Final = 1.25
 """So many times what the fewest launch pairs of later comparisons are expected to take is kept for them."""
 LEVEL: Final = 0.025
 """On each side of an interval: where two are equal, they are told apart once in twenty comparisons."""
@@ -88,18 +88,18 @@ def finish(search: Search, found: Sequence[Candidate]) -> Outcome:
 def _finish(search: Search, found: Sequence[Candidate], told: list[Compared]) -> Outcome:
     """The same once; what is compared is added to `told`.
 
-    The knobs, the runner-up and the default get a third each of what is left, and no comparison takes the time that the
-    fewest launch pairs of those after it are expected to take.
+    No comparison takes the time that the fewest launch pairs of those after it are expected to take. The knobs, which are
+    worth the least, get all the rest that they can use; the runner-up half of it.
     """
     best, default = found[0], search.space.default
     compared: dict[tuple[Candidate, Candidate], Compared] = {}
     complete = not search.unmeasured and not search.cut_off and not search.unturned
 
-    def beside(measured: Candidate, reference: Candidate, *later: Candidate | None) -> Compared:
+    def beside(measured: Candidate, reference: Candidate, *later: Candidate | None, share: float = 1.0) -> Compared:
         kept_s = sum(SAFETY * LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
         now_s = search.measurer.elapsed_s
-        share_s = now_s + (search.end_s - now_s) / (1 + len(later))
-        one = side_by_side(search, measured, reference, until_s=share_s, end_s=search.end_s - kept_s)
+        until_s = now_s + share * (search.end_s - now_s)
+        one = side_by_side(search, measured, reference, until_s=until_s, end_s=search.end_s - kept_s)
         compared[measured, reference] = one
         told.append(one)
         return one
@@ -109,7 +109,7 @@ def _finish(search: Search, found: Sequence[Candidate], told: list[Compared]) ->
     # Where the form without knobs breaks a limit, the knobs are what makes it possible.
     if best.knobs and best.plain not in search.out and not beside(best, best.plain, second, default).better:
         best = best.plain
-    if second is not None and beside(best, second, default).worse:
+    if second is not None and beside(best, second, default, share=0.5).worse:
         best = second
     if best == default:
         settled = complete and all(one.difference is not None for one in compared.values())

@@ -24,6 +24,8 @@ PRIOR_PAIR_SD: Final = 0.012
 """How far launch pairs lie apart before a search has seen it (docs/duet.md)."""
 MOST_PAIRS: Final = 6
 """Of a setting, and of those that helped, together."""
+ENOUGH: Final = 4
+"""After so many a setting that does not look better gets no more."""
 ALONE: Final = 0.6
 """Of the time for a candidate's knobs, what is for each alone."""
 HELPS: Final = 0.10
@@ -115,8 +117,13 @@ def raced(search: Search, race: Race[Candidate], worths: Sequence[Worth], share:
                 else:
                     race.add(one.candidate, len(search.pairs[one.candidate, one.base]), value)
             left = [one for one in left if one.candidate in race and one.candidate not in search.out]
-        # Worse than without it, surely: no more of it.
-        left = [one for one in left if race.against(one.candidate, 0.0).p_above(0) > HELPS / 2]
+        # Worse than without it, surely, or not better in the first ones: no more of it.
+        left = [
+            one
+            for one in left
+            if race.against(one.candidate, 0.0).p_above(0) > HELPS / 2
+            and (race.count(one.candidate) < ENOUGH or race.mean(one.candidate) < 0)
+        ]
         if not left or search.measurer.elapsed_s > until_s:
             break
         named = ", ".join(" ".join(one.settings[0]) for one in left)

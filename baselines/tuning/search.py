@@ -43,9 +43,10 @@ MOST_LEADERS: Final = 2
 LEAST_SHARE: Final = 0.25
 MOST_SHARE: Final = 0.50
 """Of the time, what is kept for the comparisons that end a search: what they are expected to take, within these."""
-COMPARISONS: Final = 3
 LEAST_PAIRS: Final = 4
 """Launch pairs of a comparison at the least: two degrees of freedom are left beside the ratio and the order."""
+LAST_PAIRS: Final = 16
+"""Those that the comparisons in the end are expected to take: what knobs are worth is the least, and takes half of them."""
 
 
 class Measurer(Protocol):
@@ -103,7 +104,7 @@ class Search:
     def until_s(self, share: float) -> float:
         """When that share of the search's time is over: what the comparisons are expected to take is kept for them."""
         best = next(iter(self.ranked()), self.space.default)
-        wanted_s = COMPARISONS * LEAST_PAIRS * self.pair_cost(best, self.space.default)
+        wanted_s = LAST_PAIRS * self.pair_cost(best, self.space.default)
         kept_s = min(MOST_SHARE * self.budget_s, max(LEAST_SHARE * self.budget_s, wanted_s))
         return self.began_s + share * (self.budget_s - kept_s)
 
