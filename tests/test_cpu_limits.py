@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from baselines.accepting.refusals import unstable_because
 from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT, disturbed_because
 from baselines.files.reading_benchmarks import result_of
+from baselines.files.result import slowdown
 from baselines.report.figures.questions import figures_of
 from baselines.report.view import View
 from fixtures.asked.configuration import Configuration
@@ -137,6 +139,44 @@ def test_quotas_of_a_machine() -> None:
     assert [one.skip for one in none] == ["no cgroup"]
 
 
+def test_no_quota_beyond_this_process_own() -> None:
+    """With half a CPU of its own the larger ones are skips, and so is what needs a whole one."""
+    found = limit_layouts((1, 2), replace(FOUR_CORES, cpu_quota=0.5), why_none=lambda **_: None)
+    quotas = {one.values["quota"]: one.skip for one in found if one.values["way"] == "quota_threads"}
+    assert quotas.pop("0.5") is None
+    assert quotas["1"] == "a quota of 1 CPUs limits nothing here: its mask has 4 CPUs, a quota of 0.5 CPUs"
+    assert all(quotas.values())
+
+
+@pytest.mark.parametrize("quota", ["max 100000", "50000 100000"])
+def test_no_group_is_made_above_this_process_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str) -> None:
+    """Where its own group takes none: the one above would let the worker leave the quota."""
+    monkeypatch.setattr(cpu_limit.shutil, "which", lambda _: None)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/a/b\n")
+    (tmp_path / "proc/self/mountinfo").write_text("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    own = tmp_path / "sys/fs/cgroup/a/b"
+    own.mkdir(parents=True)
+    (own / "cpu.max").write_text(quota)
+    with pytest.raises(CpuLimitError) as raised:
+        made(CpuLimit(quota=0.5), tmp_path)
+    assert (f"{tmp_path / 'sys/fs/cgroup'}: its groups" in str(raised.value)) is quota.startswith("max")
+    assert (f"{own}: its groups" in str(raised.value)) is not quota.startswith("max")
+
+
+def test_a_users_systemd_is_told_where_it_is_and_the_worker_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bus of the session is in no worker's environment; systemd-run finds nothing without."""
+    monkeypatch.setattr(cpu_limit.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(cpu_limit.shutil, "which", lambda _: "/usr/bin/systemd-run")
+    monkeypatch.setattr(cpu_limit.Path, "is_dir", lambda _: True)
+    monkeypatch.setattr(cpu_limit, "_works", lambda _: True)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    launcher = cpu_limit._scope(CpuLimit(quota=0.5))
+    assert launcher[:3] == ("env", "XDG_RUNTIME_DIR=/run/user/1000", "systemd-run")
+    assert launcher[-3:] == ("env", "--unset=XDG_RUNTIME_DIR", "--unset=DBUS_SESSION_BUS_ADDRESS")
+
+
 def test_half_a_cpu_is_planned_as_half(tmp_path: Path) -> None:
     """A benchmark under a quota costs as much more; it recommends nothing, for it had less than the machine."""
     assert cpus_of({"quota": "0.5"}, FOUR_CORES) == 0.5
@@ -157,25 +197,56 @@ def test_what_a_quota_stops_is_a_disturbance_where_nobody_asked_for_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("at_quota", "in_cpuset", "said"),
+    ("at_one", "at_four", "in_cpuset", "said"),
     [
-        (1, 1, "takes threads by the quota (1 at a quota of 1)"),
-        (4, 1, "reads the mask and not the quota (4 at a quota of 1; 1 in a cpuset of 1)"),
-        (4, 4, "reads neither the quota nor the mask: it goes by the host (4 at a quota of 1; 4 in a cpuset of 1)"),
+        (1, 4, 1, "takes threads by the quota (1 at a quota of 1, 4 at a quota of 4)"),
+        (
+            1,
+            1,
+            1,
+            "never has too many threads: whether it reads the quota is not seen (1 at a quota of 1, 1 at a quota of 4)",
+        ),
+        (4, 4, 1, "reads the mask and not the quota (4 at a quota of 1; 1 in a cpuset of 1)"),
+        (4, 4, 4, "reads neither the quota nor the mask: it goes by the host (4 at a quota of 1; 4 in a cpuset of 1)"),
     ],
 )
-def test_which_number_a_runtime_goes_by(tmp_path: Path, at_quota: int, in_cpuset: int, said: str) -> None:
-    """Read off the threads that it has under a quota, where the mask has four CPUs, and in a cpuset of one."""
+def test_which_number_a_runtime_goes_by(tmp_path: Path, at_one: int, at_four: int, in_cpuset: int, said: str) -> None:
+    """Read off the threads that it has under quotas, where the mask has four CPUs, and in a cpuset of one."""
 
-    def limited(way: str, threads: int, cpus: list[int]) -> dict[str, Any]:
+    def limited(way: str, threads: int, cpus: list[int], quota: str = "1") -> dict[str, Any]:
         worker = {"cpus": cpus, "thread_masks": [[cpus, threads]], "threads_observed": threads, "pool": {"intra_op": 0}}
-        return answer("cpu_limits", 0.1, quota="1", way=way, extra_info={"per_instance": [worker], "throttled_share": 0.25})
+        extra = {"per_instance": [worker], "throttled_share": 0.25}
+        return answer("cpu_limits", 0.1, quota=quota, way=way, extra_info=extra)
 
-    view = view_of_runs(tmp_path, [limited("default_threads", at_quota, [0, 1, 2, 3]), limited("cpuset", in_cpuset, [0])])
-    figure = figure_of(view)
+    default = [limited("default_threads", count, [0, 1, 2, 3], quota) for count, quota in ((at_one, "1"), (at_four, "4"))]
+    figure = figure_of(view_of_runs(tmp_path, [*default, limited("cpuset", in_cpuset, [0])]))
     assert figure.notes == (f"pytorch: {said}",)
     assert figure.table.rows[0][1] == "cpuset of 1"
     assert figure.table.rows[1][7] == "25%"
+
+
+def test_many_quotas_are_drawn_to_the_last(tmp_path: Path) -> None:
+    """Of more rows than fit some are drawn, the largest quota among them, and a note says so."""
+    many = [
+        answer("cpu_limits", 0.01, throughput_per_s=100.0, quota=str(count), way="default_threads") for count in range(1, 20)
+    ]
+    figure = figure_of(view_of_runs(tmp_path, many))
+    (panel,) = figure.panels
+    assert [text for _, text in panel.ticks][:: len(panel.ticks) - 1] == [
+        "1 CPUs, default threads",
+        "19 CPUs, default threads",
+    ]
+    assert f"{len(panel.ticks)} of 19 rows are drawn" in " ".join(figure.notes)
+
+
+def test_a_quota_is_judged_by_throughput(tmp_path: Path) -> None:
+    """Forty per cent of the rounds are stopped: the median is what it was, and samples per second are a quarter."""
+    before, after = (
+        result_of(measured("a", 0.01, question="cpu_limits", threads=None, cpu_quota=0.5, extra={"throughput_per_s": rate}))
+        for rate in (100.0, 25.0)
+    )
+    assert slowdown(before, after) == pytest.approx(4)
+    assert before.value_text == "100 samples/s"
 
 
 def test_what_the_stops_cost_is_drawn(tmp_path: Path) -> None:

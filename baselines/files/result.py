@@ -80,8 +80,12 @@ class Result:
 
     @property
     def by_throughput(self) -> bool:
-        """Whether throughput is judged, for several instances, in place of median latency, for one."""
-        return self.instances > 1
+        """Whether throughput is judged, in place of median latency: of several instances, and under a CPU quota.
+
+        The median sees nothing of a quota that stops fewer than half of the rounds.
+        """
+        limited = self.configuration.get("cpu_quota") is not None
+        return self.throughput_per_s is not None and (self.instances > 1 or limited)
 
     @property
     def quantity(self) -> str:
@@ -108,7 +112,7 @@ class Result:
 
 
 def judged_values(result: Result) -> tuple[float, ...]:
-    """Per launch, larger is slower: log of the median latency for one instance, minus that of the throughput for several."""
+    """Per launch, larger is slower: log of the median latency, or minus that of the throughput where that is judged."""
     return tuple(_judged_value(result, launch) for launch in result.launches)
 
 

@@ -11,8 +11,10 @@ from baselines.report.figures.shared import (
     axes_text,
     dot,
     latency_cells,
+    left_out,
     row_ticks,
     some_of,
+    thinned,
     throughput_cells,
     unit_of,
     wide,
@@ -36,6 +38,8 @@ def choices(
     )
     heads = ("backend", head, "batch x sequence", "median", "new runs lie within", "samples/s", "within", "max. error")
     panels = tuple(rows_panel(sizes[size], named, backends) for size in drawn)
+    most = max((len({named(one) for one in sizes[size]}) for size in drawn), default=0)
+    notes = (*notes, *left_out(min(most, MOST_ROWS), most, "rows"))
     return Figure(panels=panels, table=Table(heads=heads, rows=rows, words=3), notes=notes)
 
 
@@ -67,13 +71,14 @@ def by_backend_alone(points: Sequence[Point], _: Looks) -> Figure:
 
 
 def rows_panel(points: Sequence[Point], named: Named, backends: Looks) -> Panel:
-    """A row per choice; of more than fit, the first."""
-    rows = list(dict.fromkeys(named(one) for one in points))[:MOST_ROWS]
+    """A row per choice; of more than fit, some, evenly spaced."""
+    rows = thinned(list(dict.fromkeys(named(one) for one in points)), MOST_ROWS)
+    points = [one for one in points if named(one) in rows]
     unit, scale = unit_of(one.latency.value for one in points)
     series = []
     for name, mine in grouped(points, lambda one: one.backend).items():
         colour, marker = backends[name]
-        dots = tuple(dot(rows.index(named(one)), one.latency, scale) for one in mine if named(one) in rows)
+        dots = tuple(dot(rows.index(named(one)), one.latency, scale) for one in mine)
         series.append(Series(label=name, colour=colour, marker=marker, line=False, dots=dots))
     return Panel(
         title=size_label(points[0].size),

@@ -90,7 +90,8 @@ def beliefs(points: Sequence[Point]) -> Iterable[str]:
     """By which number a backend sized its threads, as far as its threads show it: the quota, the mask, or neither.
 
     Under a quota the mask has all CPUs, in a cpuset so many as it is of. One that has as many threads as CPUs in
-    either follows the mask; one with fewer under a smaller quota reads the quota.
+    either follows the mask; one that has more under a larger quota, and never more than it gives, reads the quota. One with
+    as many everywhere shows nothing where it never has too many.
     """
     default = [one for one in points if one.word("way") == "default_threads" and threads_of(one) is not None]
     sets = [one for one in points if one.word("way") == "cpuset" and threads_of(one) is not None]
@@ -98,10 +99,12 @@ def beliefs(points: Sequence[Point]) -> Iterable[str]:
     narrow = [one for one in sets if default and quota_of(one) <= len(default[0].workers[0].cpus) - 1]
     if not below:
         return
-    told = ", ".join(f"{threads_of(one)} at a quota of {one.word('quota')}" for one in below)
-    reads = [_follows(threads_of(one), quota_of(one)) for one in below]
-    if all(reads):
-        yield f"takes threads by the quota ({told})"
+    told = _quotas(below)
+    if all(_follows(threads_of(one), quota_of(one)) for one in below):
+        if len({threads_of(one) for one in default}) > 1:
+            yield f"takes threads by the quota ({_quotas(default)})"
+        else:
+            yield f"never has too many threads: whether it reads the quota is not seen ({_quotas(default)})"
     elif not narrow:
         yield f"does not read the quota ({told}); whether it reads the mask was not measured"
     elif all(_follows(threads_of(one), quota_of(one)) for one in narrow):
@@ -112,6 +115,10 @@ def beliefs(points: Sequence[Point]) -> Iterable[str]:
 
 def _follows(threads: int | None, cpus: float) -> bool:
     return threads is not None and threads <= max(1.0, cpus + 0.5)
+
+
+def _quotas(points: Sequence[Point]) -> str:
+    return ", ".join(f"{threads_of(one)} at a quota of {one.word('quota')}" for one in points)
 
 
 def _cpusets(points: Sequence[Point]) -> str:
