@@ -152,7 +152,11 @@ def test_padding_recommends_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("slower", "said"),
-    [(0.9, "no two backends change places"), (8.0, "onnxruntime and pytorch change places")],
+    [
+        (0.8, "no two backends are seen to change places; 1 of 1 pair keep their order"),
+        (1.7, "no two backends are seen to change places; 0 of 1 pair keep their order, 1 cannot be told"),
+        (8.0, "onnxruntime and pytorch change places; 0 of 1 pair keep their order"),
+    ],
 )
 def test_whether_a_mask_changes_the_ranking(tmp_path: Path, slower: float, said: str) -> None:
     """Only where the intervals lie apart without the mask and with it, the other way round."""
@@ -167,11 +171,12 @@ def test_whether_a_mask_changes_the_ranking(tmp_path: Path, slower: float, said:
             *(padded("pytorch", 0.02, word, 0) for word in ("none", "half")),
             padded("onnxruntime", 0.01, "none", 0),
             padded("onnxruntime", 0.01 * slower, "half", 7),
+            padded("onnxruntime", 0.01, "one", -1),
         ],
     )
     (figure,) = [one for one in figures_of(view) if one.question == "padding"]
-    assert figure.notes[0] == f"4 x 32, mask half against none: {said} (beyond their intervals)"
-    assert figure.notes[1] == "attention weights that are subnormal numbers (fp32, eager attention): 7 at mask: half"
+    assert figure.notes[0] == f"4 x 32, mask half against none: {said}"
+    assert figure.notes[1] == "attention weights that are subnormal numbers (fp32, eager attention): 7 at mask: half, 4 x 32"
     assert figure.table is not None
     assert {row[7] for row in figure.table.rows} == {"50%"}
 

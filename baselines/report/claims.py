@@ -125,8 +125,8 @@ def no_effect(case: Case) -> bool | None:
 
 
 def gains(case: Case) -> bool | None:
-    """Whether the second takes longer; no where it takes less than MARGIN longer, however sure that is."""
-    return True if above(case) else False if above(case, MARGIN) is False else None
+    """Whether the second takes longer; no where it takes less than MARGIN longer, sure or not."""
+    return False if above(case, MARGIN) is False else True if above(case) else None
 
 
 def answer_of(cases: Iterable[Case]) -> Answer:

@@ -10,7 +10,7 @@ from typing import Final
 from baselines.files.run import Run
 from baselines.judging.wording import counted
 from baselines.report.claims import MARGIN, Case, above, within
-from baselines.report.compared import Compared
+from baselines.report.compared import Compared, measured
 from baselines.report.points import Point, asked
 from baselines.report.study_cases import alone, by_backend_and_size, cores_of, placed
 
@@ -23,7 +23,7 @@ LLVM: Final[Knob] = ("openmp", "llvm")
 SHORT: Final = 128
 """Positions of a forward pass up to which the study saw no effect of an allocator."""
 LONG: Final = 512
-"""And from which on it saw one."""
+"""Tokens from which on it saw one."""
 FEW_CORES: Final = 4
 """The study's few cores were 1 and 4."""
 EAGER: Final = {"torchscript": "pytorch", "torch_compile": "pytorch", "tensorflow_graph": "tensorflow"}
@@ -43,7 +43,7 @@ def allocator_at_short(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 
 def allocator_at_long(points: Sequence[Point], _: Run) -> Iterator[Compared]:
-    """Eager, many positions: the best allocator against glibc's."""
+    """Eager, long: the best allocator against glibc's."""
     for name, by_knob in _tuned(points, tuple(EAGER.values()), least=LONG):
         for setting, point in _of(by_knob, "allocator"):
             if NONE in by_knob:
@@ -51,20 +51,20 @@ def allocator_at_long(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 
 def thresholds(points: Sequence[Point], _: Run) -> Iterator[Compared]:
-    """Many positions: each allocator against glibc's with raised thresholds."""
+    """Long: each allocator that is surely faster than glibc's as it comes, against glibc's with raised thresholds."""
     for name, by_knob in _tuned(points, (*EAGER, *EAGER.values()), least=LONG):
         for setting, point in _of(by_knob, "allocator"):
-            if THRESHOLDS in by_knob:
+            if THRESHOLDS in by_knob and NONE in by_knob and surely_faster(point, by_knob[NONE]):
                 yield _against(name, ("glibc's with raised thresholds", by_knob[THRESHOLDS]), (setting, point))
 
 
 def allocator_in_graphs(points: Sequence[Point], _: Run) -> Iterator[Compared]:
-    """Many positions: what an allocator gains in a graph, against what it gains in eager mode."""
+    """Long: what an allocator gains in a graph, against what it gains in eager mode, where it surely gains something."""
     by_place = {(found[NONE].backend, found[NONE].size): found for _, found in _tuned(points, least=LONG) if NONE in found}
     for (backend, size), graph in by_place.items():
         eager = by_place.get((EAGER.get(backend, ""), size), {})
         for setting, point in _of(graph, "allocator"):
-            if NONE in eager and ("allocator", setting) in eager:
+            if NONE in eager and ("allocator", setting) in eager and surely_faster(eager["allocator", setting], eager[NONE]):
                 yield Compared(
                     what=f"{backend} against {EAGER[backend]}, batch {size[0]}, {size[1]} tokens: gain by {setting}",
                     before=point,
@@ -165,7 +165,7 @@ def blocktime(points: Sequence[Point], _: Run) -> Iterator[Compared]:
 
 def smaller(case: Case) -> bool | None:
     """Whether a gain is smaller than another; no where it is as large within MARGIN, or larger."""
-    return True if above(case) is False else False if above(case, -MARGIN) else None
+    return False if above(case, -MARGIN) else True if above(case) is False else None
 
 
 def no_faster(case: Case) -> bool | None:
@@ -178,6 +178,11 @@ def close(case: Case) -> bool | None:
     return within(case, -LIMITED, LIMITED)
 
 
+def surely_faster(point: Point, other: Point) -> bool:
+    """Whether a benchmark takes less time than another, by its interval alone."""
+    return any(above(case) for case in measured([Compared(what="", before=point, after=other)]))
+
+
 def threads_of(point: Point) -> int:
     """How many it was given; 0 where the framework chose."""
     threads = point.result.configuration.get("threads")
@@ -187,11 +192,11 @@ def threads_of(point: Point) -> int:
 def _tuned(
     points: Sequence[Point], backends: Sequence[str] | None = None, *, least: int = 0, most: float = math.inf
 ) -> Iterator[tuple[str, dict[Knob, Point]]]:
-    """What runtime tuning measured of each backend and problem size with so many positions, by knob."""
+    """What runtime tuning measured of each backend and problem size, by knob; `least` tokens, at `most` positions."""
     for size, mine in by_backend_and_size(points, "runtime_tuning"):
         first = mine[0]
         positions = first.batch_size * first.sequence_length
-        if least <= positions <= most and (backends is None or first.backend in backends):
+        if least <= first.sequence_length and positions <= most and (backends is None or first.backend in backends):
             yield size, {_knob(one): one for one in mine}
 
 
