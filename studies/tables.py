@@ -22,7 +22,8 @@ from baselines.explaining.explanation_file import read_explanations
 from baselines.files.reading_runs import read_run
 from baselines.files.run_folder import RunFileError, run_path
 from baselines.files.store import MACHINES
-from baselines.report.figures.questions import figures_about
+from baselines.report.figures.questions import figures_of
+from baselines.report.figures.shared import TABLE_HAS_ALL
 from baselines.report.view import view_of
 from fixtures.machine.cpu_limit import PERIOD_US
 from studies.loop import Record, grouped, table
@@ -103,11 +104,11 @@ def lines_of(question: str, benchmarks: Sequence[Record], plain: Plain) -> Itera
 
 def report_lines(run: Path, question: str) -> Iterator[str]:
     """The tables of a question as the run's report has them, and what it says below each."""
-    for figure in figures_about(view_of(compare(run, [], MACHINES, demand_baseline=False)), question):
-        if figure.table is not None:
+    for figure in figures_of(view_of(compare(run, [], MACHINES, demand_baseline=False))):
+        if figure.question == question and figure.table is not None:
             yield from table(" | ".join(figure.table.heads), figure.table.rows)
             yield ""
-            yield from (f"* {note}" for note in figure.notes)
+            yield from (f"* {note}" for note in figure.notes if TABLE_HAS_ALL not in note)
 
 
 def stopped_lines(benchmarks: Sequence[Record]) -> Iterator[str]:
