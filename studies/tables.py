@@ -50,6 +50,7 @@ def main() -> int:
     try:
         runs = parser.parse_args().runs
         benchmarks = [benchmark for run in runs for benchmark in benchmarks_of(run)]
+        of_reports = {name: [line for run in runs for line in report_lines(run, name)] for name in OF_THE_REPORT}
         rows = [row for run in runs for row in part_rows(run)]
     except (OSError, ValueError, RunFileError) as error:
         parser.exit(2, f"error: {error}\n")
@@ -59,7 +60,7 @@ def main() -> int:
             plain.setdefault(size_of(one), []).append(latency_s(one))
     for question in dict.fromkeys(one["extra_info"]["question"] for one in benchmarks):
         if question in OF_THE_REPORT:
-            lines = [line for run in runs for line in report_lines(run, question)]
+            lines = of_reports[question]
             lines += stopped_lines([one for one in benchmarks if one["extra_info"]["question"] == question])
             print(f"## {question}\n", *lines, sep="\n", end="\n\n")
             continue
@@ -109,6 +110,7 @@ def report_lines(run: Path, question: str) -> Iterator[str]:
             yield from table(" | ".join(figure.table.heads), figure.table.rows)
             yield ""
             yield from (f"* {note}" for note in figure.notes if TABLE_HAS_ALL not in note)
+            yield ""
 
 
 def stopped_lines(benchmarks: Sequence[Record]) -> Iterator[str]:

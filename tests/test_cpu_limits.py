@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -17,8 +18,9 @@ import pytest
 
 from baselines.accepting.refusals import unstable_because
 from baselines.comparing.disturbance import OTHERS_SHARE_LIMIT, disturbed_because
+from baselines.files import accepted_file
 from baselines.files.reading_benchmarks import result_of
-from baselines.files.result import slowdown
+from baselines.files.result import judged_values, slowdown
 from baselines.report.figures.questions import figures_of
 from baselines.report.view import View
 from fixtures.asked.configuration import Configuration
@@ -142,10 +144,9 @@ def test_quotas_of_a_machine() -> None:
 def test_no_quota_beyond_this_process_own() -> None:
     """With half a CPU of its own the larger ones are skips, and so is what needs a whole one."""
     found = limit_layouts((1, 2), replace(FOUR_CORES, cpu_quota=0.5), why_none=lambda **_: None)
-    quotas = {one.values["quota"]: one.skip for one in found if one.values["way"] == "quota_threads"}
-    assert quotas.pop("0.5") is None
-    assert quotas["1"] == "a quota of 1 CPUs limits nothing here: its mask has 4 CPUs, a quota of 0.5 CPUs"
-    assert all(quotas.values())
+    assert [one.name for one in found if one.skip is None] == ["quota0.5-default_threads", "quota0.5-quota_threads"]
+    of_one = {one.skip for one in found if one.values["quota"] == "1"}
+    assert of_one == {"a quota of 1 CPUs limits nothing here: its mask has 4 CPUs, a quota of 0.5 CPUs"}
 
 
 @pytest.mark.parametrize("quota", ["max 100000", "50000 100000"])
@@ -247,6 +248,19 @@ def test_a_quota_is_judged_by_throughput(tmp_path: Path) -> None:
     )
     assert slowdown(before, after) == pytest.approx(4)
     assert before.value_text == "100 samples/s"
+
+
+def test_an_accepted_quota_is_judged_by_the_same() -> None:
+    """Each launch keeps its throughput in the accepted file: an unchanged run is no slower and no faster."""
+    words = {"throughput_per_s": 200.0, "launches": [{"median_s": 0.01, "throughput_per_s": 200.0, "rounds": 9}] * 3}
+    one = measured("a", 0.01, question="cpu_limits", threads=None, cpu_quota=0.5, extra=words)
+    result = result_of(one)
+    addition: Any = SimpleNamespace(anchors=(), accepted_as={})
+    stored = accepted_file._stored_benchmark(one, result, addition)
+    assert judged_values(result_of(stored)) == judged_values(result) == pytest.approx([-math.log(200)] * 3)
+    for launch in stored["extra_info"]["launches"]:
+        launch.pop("throughput_per_s")
+    assert judged_values(result_of(stored)) == pytest.approx([-math.log(200)] * 3), "never the median beside a throughput"
 
 
 def test_what_the_stops_cost_is_drawn(tmp_path: Path) -> None:

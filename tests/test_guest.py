@@ -133,7 +133,7 @@ def limits(*more: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (limited("default_threads", "0.5", 4, throttled=3), "4 threads were stopped in 3 of 20 periods"),
+        (limited("default_threads", "0.5", 4, throttled=3), "it was stopped in 3 of 20 periods"),
         (
             limited("default_threads", "0.5", 4, throttled=20, cpu_time_s=1.5),
             "it had 1.50 s of the CPUs, more than the 1.05 s",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from baselines.report.figures.questions import figures_of
 from fixtures.asked.problem_size import ProblemSize
 from fixtures.instance.trial import _tokens
 from fixtures.model.__main__ import parse_padded, prepare
-from fixtures.model.padding import BATCHES, MASKS, SERVED, batches_of, masked_lengths, words_in
+from fixtures.model.padding import BATCHES, MASKS, SERVED, _rows, batches_of, masked_lengths, words_in
 from fixtures.model.prepared import PreparedModel
 from fixtures.worker.parity import read_problem
 from tests.builders import answer, view_of_runs
@@ -80,6 +81,25 @@ def test_a_size_with_padding_is_another_case() -> None:
     padded = ProblemSize(batch_size=4, sequence_length=32, padding="sorted")
     assert (str(padded), padded.samples, str(padded.share(2))) == ("4x32-sorted", 4 * BATCHES, "2x32-sorted")
     assert ProblemSize(batch_size=4, sequence_length=32, padding="half").samples == 4
+
+
+def test_rows_of_text_are_real_to_their_last_position(tmp_path: Path) -> None:
+    """As many tokens as the mask says, a single one too, and none that pads."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = {word: place for place, word in enumerate([*special, "Alice", "the"])}
+    fast = Tokenizer(models.WordLevel(vocabulary, unk_token=special[1]))
+    fast.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)])
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=fast, **names).save_pretrained(tmp_path)
+    facts: Any = SimpleNamespace(vocabulary=6, padding_id=0)
+    for word in MASKS:
+        rows = _rows(tmp_path, facts, "text", 3, 16, word)
+        assert [row.shape[1] for row in rows] == masked_lengths(word, 3, 16)
+        assert all((row != 0).all() for row in rows)
 
 
 def test_the_reference_of_a_row_is_its_answer_alone(cases: Mapping[str, Path]) -> None:

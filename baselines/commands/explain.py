@@ -18,7 +18,6 @@ from baselines.files.run import Run
 from baselines.files.run_folder import RUN_NAME, RunFileError
 from baselines.judging.parts import PartsPolicy
 from baselines.judging.wording import counted, shown, typed
-from baselines.report.figures.padding import SERVED
 
 HELP = "where in the model the time goes, and with --reference where it became slower: profiles extra launches"
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -124,7 +123,7 @@ def explain(
 def _not_profiled(result: Result) -> str:
     """Why a benchmark cannot be profiled; empty where it can."""
     streams = "policy" in result.configuration
-    if result.problem_size.get("padding") in SERVED:
+    if result.served_in_turn:
         return f"{result.id}: several batches in turn cannot be profiled; explain the same backend and size with one batch"
     if not streams and result.instances == 1:
         return ""

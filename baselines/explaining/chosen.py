@@ -60,9 +60,11 @@ def one_of_each_backend(run: Run) -> list[Result]:
     Raises:
         RunFileError: the run has none that can be profiled.
     """
-    fitting = [one for one in run.results if one.instances == 1 and "policy" not in one.configuration]
+    fitting = [
+        one for one in run.results if one.instances == 1 and "policy" not in one.configuration and not one.served_in_turn
+    ]
     if not fitting:
-        raise RunFileError(f"{run.name}: no benchmark of a single instance is in it, and several are not profiled")
+        raise RunFileError(f"{run.name}: no benchmark of a single instance and batch is in it, and others are not profiled")
     spread = Counter(kind for kind, _ in {(_kind(one), _backend(one)) for one in fitting})
     found: dict[str, Result] = {}
     for one in sorted(fitting, key=lambda one: -spread[_kind(one)]):

@@ -147,7 +147,7 @@ def _stored_benchmark(benchmark: Mapping[str, Any], result: Result, addition: Ad
     for name in ("launches", "per_instance"):
         if isinstance(extra.get(name), list):
             extra[name] = [_kept(one, name) if isinstance(one, Mapping) else one for one in extra[name]]
-    if result.instances == 1:  # its latency is judged, and the throughput of a launch read nowhere
+    if not result.by_throughput:  # its latency is judged, and the throughput of a launch read nowhere
         for launch in extra.get("launches") or []:
             launch.pop("throughput_per_s", None)
     if result.instances == 1 and extra.get("per_instance") == [{"cpus": result.configuration.get("cpus")}]:

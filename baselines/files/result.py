@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from baselines.files.reading_values import mapping
 from baselines.judging.wording import duration_text, three_digits
+
+SERVED: Final = ("one_by_one", "longest", "sorted", "token_budget")
+"""Ways of putting passages into batches, in place of a mask of one batch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +82,11 @@ class Result:
         return {name: str(value) for name, value in mapping(self.configuration.get("passed_env")).items()}
 
     @property
+    def served_in_turn(self) -> bool:
+        """Whether a round answers several batches one after the other."""
+        return self.problem_size.get("padding") in SERVED
+
+    @property
     def by_throughput(self) -> bool:
         """Whether throughput is judged, in place of median latency: of several instances, and under a CPU quota.
 
@@ -117,8 +125,9 @@ def judged_values(result: Result) -> tuple[float, ...]:
 
 
 def _judged_value(result: Result, launch: Launch) -> float:
-    if result.by_throughput and launch.throughput_per_s is not None:
-        return -math.log(launch.throughput_per_s)
+    """Of a launch that says nothing of its throughput it is that of the result: the two quantities are never mixed."""
+    if result.by_throughput:
+        return -math.log(launch.throughput_per_s or result.value)
     return math.log(launch.median_s)
 
 

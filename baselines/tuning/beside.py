@@ -23,7 +23,9 @@ from baselines.tuning.space import Candidate
 
 MOST_PAIRS: Final = 12
 SAFETY: Final = 1.25
-"""So many times what the fewest launch pairs of later comparisons are expected to take is kept for them."""
+GUESSED: Final = 2.0
+"""So many times what the fewest launch pairs of later comparisons are expected to take is kept for them; the latter where no
+launch pair of their backends was measured yet."""
 LEVEL: Final = 0.025
 """On each side of an interval: where two are equal, they are told apart once in twenty comparisons."""
 
@@ -96,7 +98,14 @@ def _finish(search: Search, found: Sequence[Candidate], told: list[Compared]) ->
     complete = not search.unmeasured and not search.cut_off and not search.unturned
 
     def beside(measured: Candidate, reference: Candidate, *later: Candidate | None, share: float = 1.0) -> Compared:
-        kept_s = sum(SAFETY * LEAST_PAIRS * search.pair_cost(measured, one) for one in later if one not in (None, measured))
+        waiting = {one for one in later if one not in (None, measured, reference)} - {
+            two for one, two in compared if one == measured
+        }
+        kept_s = sum(
+            (SAFETY if search.pairs_seen(measured, one) else GUESSED) * LEAST_PAIRS * search.pair_cost(measured, one)
+            for one in waiting
+            if one is not None
+        )
         now_s = search.measurer.elapsed_s
         until_s = now_s + share * (search.end_s - now_s)
         one = side_by_side(search, measured, reference, until_s=until_s, end_s=search.end_s - kept_s)

@@ -104,7 +104,8 @@ class Search:
     def until_s(self, share: float) -> float:
         """When that share of the search's time is over: what the comparisons are expected to take is kept for them."""
         best = next(iter(self.ranked()), self.space.default)
-        wanted_s = LAST_PAIRS * self.pair_cost(best, self.space.default)
+        pairs = LAST_PAIRS if any(self.space.knobs.values()) else LAST_PAIRS // 2
+        wanted_s = pairs * self.pair_cost(best, self.space.default)
         kept_s = min(MOST_SHARE * self.budget_s, max(LEAST_SHARE * self.budget_s, wanted_s))
         return self.began_s + share * (self.budget_s - kept_s)
 
@@ -190,6 +191,10 @@ class Search:
         if walls := self._pair_walls.get(_kind(measured, reference)):
             return statistics.median(walls)
         return self._cost([measured]) + self._cost([reference]) + TURNS_S
+
+    def pairs_seen(self, measured: Candidate, reference: Candidate) -> bool:
+        """Whether a launch pair of such backends was measured, so that its cost is no guess."""
+        return bool(self._pair_walls.get(_kind(measured, reference)))
 
     def _pass(self, arms: Sequence[Candidate], until_s: float) -> bool:
         """One launch of each, every other pass backwards; whether there was time for all."""

@@ -112,8 +112,8 @@ def quota_complaints(limit: Mapping[str, Any] | None, worker: Mapping[str, Any],
     most = worker["wall_s"] / PERIOD_S + 2
     if not 1 <= limit["periods"] <= most:
         yield f"the kernel counted {limit['periods']} periods in {worker['wall_s']:.2f} s, in which {most:.0f} can be"
-    if worker["threads_observed"] > cpus and limit["throttled"] < limit["periods"] / 2:
-        yield f"{worker['threads_observed']} threads were stopped in {limit['throttled']} of {limit['periods']} periods"
+    if cpus < 1 and limit["throttled"] < limit["periods"] / 2:  # a thread at work wants a whole CPU
+        yield f"it was stopped in {limit['throttled']} of {limit['periods']} periods, and works all the time"
 
 
 def sibling_complaints(run: Mapping[str, Any]) -> Iterator[str]:

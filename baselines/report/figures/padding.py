@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Final
 
+from baselines.files.result import SERVED
 from baselines.judging.wording import counted, duration_text, three_digits
 from baselines.report.claims import above
 from baselines.report.compared import Compared, measured
@@ -16,7 +17,6 @@ from baselines.report.figures.values import Figure, Table
 from baselines.report.points import Point, grouped, number
 
 MASKS: Final = ("none", "one", "half")
-SERVED: Final = ("one_by_one", "longest", "sorted", "token_budget")
 HEADS: Final = (
     *("backend", "padding", "batch x sequence", "median", "new runs lie within", "samples/s", "real tokens/s"),
     *("padded positions", "max. error"),
@@ -30,10 +30,11 @@ def padding(points: Sequence[Point], backends: Looks) -> Figure:
     """
     order = {word: place for place, word in enumerate((*MASKS, *SERVED))}
     ordered = sorted(points, key=lambda one: order.get(one.word("padding"), len(order)))
-    figure = choices([for_one(one) for one in ordered], backends, named, "padding")
-    panels = tuple(
-        replace(one, x_label=one.x_label.replace("median latency", "mean for one passage")) for one in figure.panels
-    )
+    known = all(one.result.throughput_per_s for one in ordered)
+    figure = choices([for_one(one) for one in ordered] if known else ordered, backends, named, "padding")
+    panels = figure.panels
+    if known:
+        panels = tuple(replace(one, x_label=one.x_label.replace("median latency", "mean for one passage")) for one in panels)
     rows = tuple(row(one) for one in sorted(ordered, key=lambda one: (one.size, one.backend)))
     notes = (*figure.notes, *rankings(ordered), *subnormals(ordered))
     return replace(figure, panels=panels, table=Table(heads=HEADS, rows=rows, words=3), notes=notes)
