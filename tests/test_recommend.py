@@ -145,6 +145,10 @@ def test_a_tuned_winner_has_its_knobs_in_the_line(tmp_path: Path, capsys: pytest
     _, out, _ = recommended(capsys, run_folder(tmp_path / "b", ONE, quiet))
     assert "              $ taskset -c 0-1 python your_program.py" in out.splitlines()
     assert 'add_session_config_entry("session.intra_op.allow_spinning", "0")' in out
+    beside = measured("openvino-fp32-tuning_allocator-jemalloc", 0.003, allocator="jemalloc", **words)
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "d", ONE, beside))
+    line = "TBB_ENABLE_SANITIZERS=1 LD_PRELOAD=libjemalloc.so.2 taskset -c 0-1 python your_program.py"
+    assert f"              $ {line}" in out.splitlines()
     odd = measured("onnxruntime-fp32-tuning_allocator-new", 0.003, allocator="new", **words)
     _, out, _ = recommended(capsys, run_folder(tmp_path / "c", ONE, odd))
     assert "allocator new, as docs/tuning.md says" in out

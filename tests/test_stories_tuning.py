@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.asked.tuning_layouts import why_not
 from fixtures.backends.onnxruntime import OnnxRuntime
+from fixtures.backends.openvino import OpenVino
 from fixtures.backends.tensorflow import TensorFlow
 from fixtures.machine.topology import Topology
 from tests.suite import SHORT, Ended, Suite
@@ -68,6 +69,17 @@ def test_each_knob_does_something_or_fails(suite: Suite) -> None:
     reason = "libnot-there.so.9 is not among the loader's libraries: sudo apt-get install libtcmalloc-minimal4"
     assert f"SKIPPED [1] {TUNING}: {reason}" in ended.text
     assert "openmp" not in " ".join(measured)
+
+
+@pytest.mark.every_cpu
+@pytest.mark.skipif(OpenVino.unavailable() is not None, reason=str(OpenVino.unavailable()))
+@pytest.mark.skipif(why_not("allocator", "jemalloc", HERE) is not None, reason=str(why_not("allocator", "jemalloc", HERE)))
+def test_openvino_runs_beside_another_allocator(suite: Suite) -> None:
+    """It dies of freeing what the other one gave it, unless oneTBB is told not to look past it."""
+    ended = suite(TUNING, *SHORT, "--confirm=0", "--backends=openvino", "-k", "jemalloc")
+    assert ended.code == 0, ended.text
+    (only,) = ended.benchmarks.values()
+    assert only["extra_info"]["configuration"]["allocator"] == "jemalloc"
 
 
 @pytest.mark.slow  # whether a lost policy shows depends on how long threads get to spin: not on a busy machine

@@ -34,6 +34,8 @@ def variables_of(configuration: Mapping[str, Any], card: Mapping[str, Any]) -> l
     """`OMP_NUM_THREADS=8 LD_PRELOAD=libjemalloc.so.2`, for a shell."""
     threads, named = configuration.get("threads"), card.get("thread_variables") or {}
     values = {} if threads is None else {name: _with(threads, value) for name, value in named.items()}
+    if configuration.get("allocator", "default") != "default":
+        values |= mapping(card.get("allocator_variables"))
     values |= {**tuning_variables(configuration), **mapping(configuration.get("passed_env"))}
     return [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
 

@@ -96,5 +96,6 @@ def numbers_of(launches: Sequence[Said]) -> Mapping[str, Any]:
 
 
 def first_line(text: str) -> str:
-    """What a failure says first."""
-    return text.strip().splitlines()[0] if text.strip() else "it failed and said nothing"
+    """What a failure says first, without the request that a worker had last."""
+    first = text.strip().partition("\n")[0].partition(" last request: ")[0].strip()
+    return first or "it failed and said nothing"
