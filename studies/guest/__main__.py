@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.judging.wording import counted
 from fixtures.model import cache
 from fixtures.process.environment import REPOSITORY
 from studies.guest import checks, image, machine
@@ -129,9 +130,9 @@ def summary(kept: Path) -> str:
             lines.append(f"{one['name']}: CPUs {','.join(map(str, instance['cpus']))}; {asked}; {pages}")
     lines += ["", f"all {len(lines) - 3} instances are where they should be", "", "benchmark: threads, stopped periods", ""]
     for one in run_of(kept, "limits")["benchmarks"]:
-        (instance,), counted = one["extra_info"]["per_instance"], one["extra_info"].get("cpu_limit")
-        stopped = f"stopped in {counted['throttled']} of {counted['periods']}" if counted else f"CPUs {instance['cpus']}"
-        lines.append(f"{one['name']}: {instance['threads_observed']} threads; {stopped}")
+        (instance,), limit = one["extra_info"]["per_instance"], one["extra_info"].get("cpu_limit")
+        stopped = f"stopped in {limit['throttled']} of {limit['periods']}" if limit else f"CPUs {instance['cpus']}"
+        lines.append(f"{one['name']}: {counted(instance['threads_observed'], 'thread')}; {stopped}")
     return "\n".join([*lines, "", "each limit held, by what the kernel counted"])
 
 
