@@ -34,10 +34,10 @@ def named(run: Run, word: str) -> Result:
 
 
 def regressed(comparison: Comparison) -> list[Result]:
-    """Those that became slower: against accepted runs, or in the duet that the run itself was.
+    """Those that became slower: against accepted runs, or in the duet that the run itself was; else the only one of a run.
 
     Raises:
-        RunFileError: there is none.
+        RunFileError: there is none, and several benchmarks could be meant.
     """
     judged = {
         result.fullname: result
@@ -45,7 +45,8 @@ def regressed(comparison: Comparison) -> list[Result]:
         if judgement.verdict is Verdict.REGRESSED
     }
     duets = {one.fullname: one for one in comparison.run.results if one.duet.get("verdict") == Verdict.REGRESSED}
-    found = [one for one in comparison.run.results if one.fullname in {**judged, **duets}]
+    results = comparison.run.results
+    found = [one for one in results if one.fullname in {**judged, **duets}] or list(results if len(results) == 1 else ())
     if not found:
         raise RunFileError(
             f"{comparison.run.name}: nothing regressed in it, so that nothing says which benchmark is meant: name one: "
