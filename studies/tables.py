@@ -122,8 +122,8 @@ def stopped_lines(benchmarks: Sequence[Record]) -> Iterator[str]:
     gaps = [(later - before) / PERIOD_S for ends in stopped for before, later in pairwise(ends)]
     if gaps:
         whole, period = sum(abs(gap - round(gap)) <= NEAR for gap in gaps), f"{PERIOD_S * 1e3:.0f} ms"
-        yield f"* {sum(map(len, stopped))} rounds were stopped for {STOP_S * 1e3:.0f} ms or more. Of the {len(gaps)} times from one"
-        yield f"  stop to the next {whole} are a multiple of the quota's period of {period}, to a tenth of it."
+        yield f"* {sum(map(len, stopped))} rounds were stopped for {STOP_S * 1e3:.0f} ms or more. Of the {len(gaps)} times"
+        yield f"  from one stop to the next {whole} are a multiple of the quota's period of {period}, to a tenth of it."
 
 
 def stopped_ends_s(benchmark: Record) -> list[float]:

@@ -20,8 +20,8 @@ def test_stops_are_whole_periods_apart(iterations: int) -> None:
     """The third stop comes 130 ms after the second."""
     rounds = [0.001] * 24 + [0.076] + [0.001] * 24 + [0.076] + [0.001] * 54 + [0.076]
     first, second = stopped_lines([limited(rounds, iterations=iterations), {**limited(rounds), "extra_info": {}}])
-    assert first == "* 3 rounds were stopped for 10 ms or more. Of the 2 times from one"
-    assert second == "  stop to the next 1 are a multiple of the quota's period of 100 ms, to a tenth of it."
+    assert first == "* 3 rounds were stopped for 10 ms or more. Of the 2 times"
+    assert second == "  from one stop to the next 1 are a multiple of the quota's period of 100 ms, to a tenth of it."
 
 
 def test_long_rounds_tell_nothing_of_periods() -> None:
