@@ -56,3 +56,12 @@ def test_threads_that_come_and_go() -> None:
     """A thread counts from its birth, and what one did before it ended in between stays."""
     total = grown({1: 2.0, 2: 1.0}, before={1: 10.0}, after={1: 10.5, 3: 0.25})
     assert total == {1: 2.5, 2: 1.0, 3: 0.25}
+
+
+def test_threads_that_share_a_small_quota_are_all_at_work() -> None:
+    """Sixteen at half a CPU have 3 % of the time each; a thread with a hundredth of the busiest one's is none of them."""
+    watch = Watch({os.getpid(): [0]})
+    watch.wall_s = 10.0
+    watch.ran_s = [{**dict.fromkeys(range(16), 0.31), 99: 0.003}]
+    assert watch.threads_observed(0, under_quota=True) == 16
+    assert watch.threads_observed(0) == 0
