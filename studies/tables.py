@@ -50,7 +50,8 @@ def main() -> int:
     try:
         runs = parser.parse_args().runs
         benchmarks = [benchmark for run in runs for benchmark in benchmarks_of(run)]
-        of_reports = {name: [line for run in runs for line in report_lines(run, name)] for name in OF_THE_REPORT}
+        asked = {one["extra_info"]["question"] for one in benchmarks}.intersection(OF_THE_REPORT)
+        of_reports = {name: [line for run in runs for line in report_lines(run, name)] for name in asked}
         rows = [row for run in runs for row in part_rows(run)]
     except (OSError, ValueError, RunFileError) as error:
         parser.exit(2, f"error: {error}\n")

@@ -15,7 +15,7 @@ import pytest
 from baselines.commands.explain import explain
 from baselines.comparing.comparison import compare
 from baselines.explaining import profile_run
-from baselines.explaining.chosen import regressed
+from baselines.explaining.chosen import meant
 from baselines.explaining.explanation import CLASSES, FRAMEWORK, Explanation, explained
 from baselines.explaining.explanation_file import keep, read_explanations
 from baselines.explaining.profiles import read_profile
@@ -259,7 +259,7 @@ def test_what_is_refused(tmp_path: Path, words: dict[str, Any], message: str) ->
 def test_the_only_benchmark_of_a_run_is_meant(tmp_path: Path) -> None:
     """It need not be named, though it regressed in nothing."""
     run = run_folder(tmp_path, benchmark(ONE))
-    (only,) = regressed(compare(run, [], tmp_path / "store", demand_baseline=False))
+    (only,) = meant(compare(run, [], tmp_path / "store", demand_baseline=False))
     assert only.id == ONE
 
 

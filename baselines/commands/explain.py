@@ -98,7 +98,7 @@ def explain(
     if benchmark is not None:
         asked = [chosen.named(its_run, benchmark)]
     elif reference is not None:
-        asked = chosen.regressed(comparison)
+        asked = chosen.meant(comparison)
     else:
         asked = chosen.one_of_each_backend(its_run)
     left_out = [why for one in asked if (why := _not_profiled(one))]

@@ -33,7 +33,7 @@ def named(run: Run, word: str) -> Result:
     return fitting[0]
 
 
-def regressed(comparison: Comparison) -> list[Result]:
+def meant(comparison: Comparison) -> list[Result]:
     """Those that became slower: against accepted runs, or in the duet that the run itself was; else the only one of a run.
 
     Raises:

@@ -125,7 +125,7 @@ def no_effect(case: Case) -> bool | None:
 
 
 def gains(case: Case) -> bool | None:
-    """Whether the second takes longer; no where it takes less than MARGIN longer, sure or not."""
+    """Whether the second takes longer; no where it takes less than MARGIN longer, however surely it takes longer."""
     return False if above(case, MARGIN) is False else True if above(case) else None
 
 
