@@ -120,6 +120,7 @@ _SMALLER: Final[Mapping[str, Any]] = {
     "vocab_size": 1500,
     "embedding_size": 16,
     "local_attention": 16,
+    "position_buckets": 16,
     **dict.fromkeys(("cls_token_id", "bos_token_id"), 0),
     "pad_token_id": 1,
     **dict.fromkeys(("sep_token_id", "eos_token_id"), 2),

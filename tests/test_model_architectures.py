@@ -143,6 +143,10 @@ def test_an_unlisted_type_is_hashed_over_what_differs_from_its_defaults() -> Non
     assert config_sha256({**small, **BOOKKEEPING}, defaults=defaults) == config_sha256(small, defaults=defaults)
     newer = {"field_of_a_later_version": 1}
     assert config_sha256({**small, **newer}, defaults={**defaults, **newer}) == config_sha256(small, defaults=defaults)
+    trained = {"summary_last_dropout": 0.1, "initializer_cutoff_factor": 2.0}
+    assert config_sha256({**small, **trained}, defaults={**defaults, **dict.fromkeys(trained, 0.0)}) == config_sha256(
+        small, defaults=defaults
+    )
     assert config_sha256({**small, "embedding_size": 64}, defaults=defaults) != config_sha256(small, defaults=defaults)
 
 

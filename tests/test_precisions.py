@@ -56,8 +56,8 @@ def test_an_emulated_format_is_measured_once() -> None:
         "pytorch-bf16-threads2-batch1-seq128": f"{why}: what that costs is measured once, at batch 1, sequence 32",
     }
     assert set(reasons_of("core_count_scaling", "bf16").values()) == {why}
-    assert reasons_of("precision", "int8") == {"pytorch-int8-threads2-batch1-seq128": None}
-    named = {"problem_sizes": grid([4], [64]), "fewest_problem_sizes": grid([4], [64])}
+    assert reasons_of("precision", "int8") == dict.fromkeys(f"pytorch-int8-threads2-batch1-seq{n}" for n in (32, 128))
+    named = {"problem_sizes": grid([4], [64]), "few_problem_sizes": grid([4], [64])}
     assert reasons_of("precision", "bf16", **named) == {"pytorch-bf16-threads2-batch4-seq64": None}
 
 

@@ -12,8 +12,8 @@ import pytest
 from baselines.report.formats.markdown import markdown
 from baselines.report.formats.page import page
 from baselines.report.view import View
-from tests.builders import Checkout, view_of_runs
-from tests.test_recommend import ONE, PYTORCH, TWO, measured
+from tests.builders import Checkout, run_folder, view_of_runs
+from tests.test_recommend import ONE, PYTORCH, TWO, measured, recommended
 
 LIMIT = {"limit": {"gflop_per_s": 219.0}, "work": {"share_of_limit": 0.42}}
 FASTEST = measured("onnxruntime-fp32-threads2", 0.010, threads=2, instances=[(0, 1)], extra=LIMIT)
@@ -114,6 +114,21 @@ def test_what_a_run_did_not_measure_is_said(tmp_path: Path, changes: Mapping[str
     assert said in lines
     assert "PyTorch out of the box was not measured beside it" in lines[0]
     assert "what these CPUs are good for was not measured" in lines
+
+
+def test_sizes_without_a_smaller_format_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A size at which int8 was not measured is no size at which fp32 is best: it is said, with what would measure it."""
+    small = measured("onnxruntime-int8-threads2", 0.004, size=(1, 128), threads=2, instances=[(0, 1)], precision="int8")
+    said = (
+        "fp32 alone was measured at 1 x 32: smaller number formats may be faster there too: pytest "
+        "benchmarks/test_precision.py --benchmark-only --model bert-tiny --batch-sizes 1 --sequence-lengths 32"
+    )
+    assert said in lines_of(view_of_runs(tmp_path / "a", [PYTORCH, TWO, small]))
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "b", PYTORCH, TWO, small))
+    assert f"Note: {said}" in out.splitlines()
+    beside = measured("onnxruntime-int8-threads2", 0.004, threads=2, instances=[(0, 1)], precision="int8")
+    for records in ([PYTORCH, TWO], [TWO, beside]):
+        assert not any("fp32 alone" in line for line in lines_of(view_of_runs(tmp_path / records[1]["name"], records)))
 
 
 def test_a_throttled_launch_is_read_with_care(tmp_path: Path) -> None:

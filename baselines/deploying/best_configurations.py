@@ -57,6 +57,8 @@ class Recommendation:
     """The one with the highest throughput per core that it used, where the run knows how many the machine has."""
     pytorch: Candidate | None
     """PyTorch out of the box, in fp32."""
+    formats: frozenset[str]
+    """The number formats that were measured."""
 
 
 def recommendations(
@@ -89,6 +91,7 @@ def _recommendation(size: tuple[int, int], candidates: Sequence[Candidate], core
         as_much=tuple(one for throughput, one in by_throughput[1:] if throughput.overlaps(by_throughput[0][0])),
         cheapest=max(per_core, key=lambda pair: pair[0])[1] if per_core else None,
         pytorch=next((one for _, one in by_throughput if one.out_of_the_box and _is_plain(one.result)), None),
+        formats=frozenset(str(one.result.configuration.get("precision", "fp32")) for one in candidates),
     )
 
 

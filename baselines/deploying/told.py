@@ -22,7 +22,7 @@ from baselines.deploying.words import configuration_text, promise_text
 from baselines.files.reading_values import is_number, mapping
 from baselines.files.result import Result
 from baselines.files.run import Run
-from baselines.judging.wording import counted, duration_text, one_line, shown, three_digits
+from baselines.judging.wording import counted, duration_text, listed, one_line, shown, three_digits
 
 TITLE: Final = "What to run here"
 MOST: Final = 6
@@ -167,6 +167,20 @@ def caveats(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     backends |= {str(result.configuration.get("backend")) for result in run.results}
     if len(backends) == 1:
         yield f"only {backends.pop()} was measured: no other backend was compared"
+    if fewer := fewer_formats(run, found):
+        yield fewer
+
+
+def fewer_formats(run: Run, found: Sequence[Recommendation]) -> str | None:
+    """At which problem sizes fp32 alone was measured, where others had smaller number formats too; None where none was."""
+    alone = [one for one in found if one.formats == {"fp32"}]
+    if not alone or len(alone) == len(found):
+        return None
+    sizes = listed((f"{one.batch_size} x {one.sequence_length}" for one in alone), MOST)
+    size = ["--batch-sizes", str(alone[0].batch_size), "--sequence-lengths", str(alone[0].sequence_length)]
+    model = ["--model", run.model] if run.model else []
+    command = shlex.join(["pytest", "benchmarks/test_precision.py", "--benchmark-only", *model, *size])
+    return f"fp32 alone was measured at {sizes}: smaller number formats may be faster there too: {command}"
 
 
 def limit_line(found: Sequence[Recommendation], results: Sequence[tuple[Result, Mapping[str, Any]]]) -> str:

@@ -15,7 +15,7 @@ from baselines.report.points import Point, grouped, number
 STAGES: Final = ("tokenise", "pad", "forward", "pool", "normalise")
 HEADS: Final = (
     *("pipeline", "texts x tokens", "median", "new runs lie within", "texts/s", *STAGES, "around them"),
-    *("call with stages / plain", "least cosine"),
+    *("plain call in turns", "call with stages / plain", "least cosine"),
 )
 FAR_APART: Final = 0.02
 """Stages are those of the call as long as the call that marks them takes what the plain one does, but for this share."""
@@ -46,6 +46,7 @@ def row(point: Point) -> tuple[str, ...]:
         "" if throughput is None else three_digits(throughput.value),
         *(seconds(mapping(words.get("stages_s")), stage) for stage in STAGES),
         seconds(words, "around_s"),
+        seconds(words, "whole_s"),
         "" if apart is None else f"{1 + apart:.3f}",
         "" if point.cosine is None else f"{point.cosine:.6f}",
     )
@@ -60,6 +61,9 @@ def asides(points: Sequence[Point]) -> Iterable[str]:
     }
     for (backend, stage), reason in reasons.items():
         yield f"{backend} does not tell {stage}: {reason}"
+    for point in points:
+        if failed := point.pipeline.get("failed"):
+            yield f"{named(point)} at {point.size_text} has no stages: {one_line(str(failed))}"
     for point in points:
         apart = signed(point.pipeline, "apart")
         if apart is not None and abs(apart) > FAR_APART:
