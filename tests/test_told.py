@@ -12,6 +12,7 @@ import pytest
 from baselines.report.formats.markdown import markdown
 from baselines.report.formats.page import page
 from baselines.report.view import View
+from fixtures.backends.onnxruntime import OnnxRuntime
 from tests.builders import Checkout, run_folder, view_of_runs
 from tests.test_recommend import ONE, PYTORCH, TWO, measured, recommended
 
@@ -39,6 +40,7 @@ def test_five_lines_of_a_first_run(tmp_path: Path) -> None:
             "taskset -c 0-1 python your_program.py   # in the program: SessionOptions: intra_op_num_threads = 2, "
             "inter_op_num_threads = 1"
         ),
+        f"onnxruntime: {OnnxRuntime.remark}",
         "on a large matrix product these CPUs reach 219 fp32 GFLOP/s; the fastest above reach 42%",
     ]
     assert view.told is not None
@@ -114,6 +116,16 @@ def test_what_a_run_did_not_measure_is_said(tmp_path: Path, changes: Mapping[str
     assert said in lines
     assert "PyTorch out of the box was not measured beside it" in lines[0]
     assert "what these CPUs are good for was not measured" in lines
+
+
+def test_the_fastest_is_told_with_its_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What its card says of its numbers; of backends that are not the fastest nothing."""
+    said = f"onnxruntime: {OnnxRuntime.remark}"
+    assert said in lines_of(view_of_runs(tmp_path / "a", [PYTORCH, TWO]))
+    _, out, _ = recommended(capsys, run_folder(tmp_path / "b", PYTORCH, TWO))
+    assert f"Note: {said}." in out.splitlines()
+    slow = measured("onnxruntime-fp32-threads2", 0.5, threads=2, instances=[(0, 1)])
+    assert said not in lines_of(view_of_runs(tmp_path / "c", [PYTORCH, slow]))
 
 
 def test_sizes_without_a_smaller_format_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

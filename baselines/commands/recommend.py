@@ -17,7 +17,7 @@ from baselines.deploying.command_line import command_lines, in_code
 from baselines.deploying.cost import cost_per_million, price_of, prices
 from baselines.deploying.dispatch_plan import plan_of, write_plan
 from baselines.deploying.promise import LEVEL, reaches
-from baselines.deploying.told import fewer_formats
+from baselines.deploying.told import fewer_formats, remarks
 from baselines.deploying.words import configuration_text, promise_text, samples_text
 from baselines.files.past import pasts
 from baselines.files.reading_runs import read_with_content
@@ -131,6 +131,8 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
         yield f"Note: {slow}."
     if fewer := fewer_formats(run, found):
         yield f"Note: {fewer}"
+    for remark in remarks(run, sorted({str(one.fastest.result.configuration.get("backend")) for one in found})):
+        yield f"Note: {remark}."
 
 
 def intervals(found: Sequence[Recommendation]) -> Iterable[str]:

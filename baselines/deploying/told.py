@@ -164,11 +164,19 @@ def caveats(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     if said := [f"{count} {why}" for count, why in counts if count]:
         yield f"not compared: {', '.join(said)}"
     backends = {str(one.fastest.result.configuration.get("backend")) for one in found}
+    yield from remarks(run, sorted(backends))
     backends |= {str(result.configuration.get("backend")) for result in run.results}
     if len(backends) == 1:
         yield f"only {backends.pop()} was measured: no other backend was compared"
     if fewer := fewer_formats(run, found):
         yield fewer
+
+
+def remarks(run: Run, backends: Iterable[str]) -> Iterable[str]:
+    """What the cards of some backends say to a reader of their numbers."""
+    for backend in backends:
+        if isinstance(said := run.backends.get(backend, {}).get("remark"), str):
+            yield f"{backend}: {said}"
 
 
 def fewer_formats(run: Run, found: Sequence[Recommendation]) -> str | None:

@@ -64,7 +64,7 @@ class Run:
     model: str | None
     inputs: str | None
     backends: Mapping[str, Mapping[str, Any]]
-    """By name, what the cards said: `thread_variables`, `thread_code`, `needs`, `file` of one from outside the checkout."""
+    """By name, what the cards said: `thread_variables`, `thread_code`, `needs`, `remark`, and `file` of one from outside."""
     options: tuple[str, ...]
     """Of its command line: those that say which benchmarks there are and what judges them, as one word each."""
     arguments: str | None
