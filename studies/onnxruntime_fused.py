@@ -22,6 +22,7 @@ class OnnxRuntimeFused(OnnxRuntime):
     """ONNX Runtime's CPU execution provider; com.microsoft.Attention, and at int8 QAttention."""
 
     name = "onnxruntime_fused"
+    remark = None
     reduced: ClassVar[Mapping[str, Tolerance]] = {"int8": OnnxRuntime.reduced["int8"]}
     without: ClassVar[Mapping[str, str]] = {
         **OnnxRuntime.without,

@@ -37,12 +37,14 @@ import json, sys
 from importlib.metadata import packages_distributions
 before = set(sys.modules)
 from fixtures.worker.requests import Worker
-location, checkpoint, artefact, *cases = sys.argv[1:]
+texts, location, checkpoint, artefact, *cases = sys.argv[1:]
 worker = Worker()
 worker.do_import(backend=location, threads=1)
 worker.do_load(checkpoint=checkpoint, artefact=artefact or None)
 for case in cases:
     worker.do_check(case=case)
+    if texts == "texts":
+        worker.do_stages(case=case, seconds=0, least=2)
 owners = packages_distributions()
 imported = {name.partition(".")[0] for name in set(sys.modules) - before if sys.modules[name] is not None}
 print(json.dumps({name: owners[name] for name in sorted(imported) if name in owners}))
@@ -67,7 +69,8 @@ def test_a_worker_imports_what_its_card_stands_on(name: str, minilm: PreparedMod
     """Every package that it has imported is one of the card's distributions, or is required by one of them.
 
     Whatever else is installed beside them, a worker does the same; and what it stands on has its version in each result. A
-    pipeline answers one text, eight of other lengths, and two that are longer than MiniLM's tokenizer takes by itself.
+    pipeline answers one text, eight of other lengths, and two that are longer than MiniLM's tokenizer takes by itself, and
+    its stages can be told as its card says.
     """
     card = backend_class(name)
     if reason := card.unavailable():
@@ -75,7 +78,8 @@ def test_a_worker_imports_what_its_card_stands_on(name: str, minilm: PreparedMod
     (script := tmp_path / "served.py").write_text(SERVED)
     artefact = minilm.artefacts.get(card.artefact("fp32") or "", "")
     cases = (minilm.text_cases if takes_texts(name) else minilm.whole_cases).values()
-    command = [sys.executable, str(script), CARDS[name], str(minilm.checkpoint), str(artefact), *map(str, cases)]
+    given = "texts" if takes_texts(name) else "ids"
+    command = [sys.executable, str(script), given, CARDS[name], str(minilm.checkpoint), str(artefact), *map(str, cases)]
     passed = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     environment = {**passed, **card.environment(1), "PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)

@@ -109,7 +109,10 @@ def test_tokenizers_have_many_names(tmp_path: Path, name: str) -> None:
         ("1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": False}, None),
         ("1_Pooling/config.json", {"pooling_mode": "mean"}, None),
         ("config_sentence_transformers.json", {"default_prompt_name": None}, None),
+        ("config_sentence_transformers.json", {"default_prompt_name": "none", "prompts": {"none": ""}}, None),
+        ("1_Pooling/config.json", {"pooling_mode_mean_sqrt_len_tokens": True, "pooling_mode_mean_tokens": False}, None),
         ("modules.json", {}, None),
+        ("modules.json", True, None),
     ],
 )
 def test_a_model_whose_vectors_are_no_means_gets_no_texts(

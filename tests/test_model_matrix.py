@@ -53,7 +53,7 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
 WHOLE: Final = ("bert", "longformer", "deberta-v2")
 """Measured in sessions: everything runs; no export; attention and keras-hub have to do without."""
 PADDED: Final = (2, 32, "half")
-"""Every cell is asked with padding as well: who takes no notice of a mask is wrong there alone."""
+"""Cells are asked with padding as well, but for those that compile for minutes: who ignores a mask is wrong there alone."""
 TIME_OUT_S: Final = 300.0
 
 

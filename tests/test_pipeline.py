@@ -187,9 +187,9 @@ def test_a_stage_that_is_lost_is_no_zero(monkeypatch: pytest.MonkeyPatch) -> Non
             staged(card, Path("case"), lambda: None, seconds=0, least=4)
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("RuntimeError", True), ("ParityError", False)])
+@pytest.mark.parametrize(("kind", "kept"), [("RuntimeError", True), ("ParityError", False), ("MemoryError", False)])
 def test_stages_that_fail_do_not_cost_the_latency(monkeypatch: pytest.MonkeyPatch, kind: str, kept: bool) -> None:
-    """A library whose call can no longer be watched was measured all the same; another vector is a wrong answer."""
+    """A library whose call can no longer be watched was measured all the same; not so another vector, or want of memory."""
 
     def asked(*_: object, **__: object) -> None:
         raise RequestRefused("KeyError: 'modality'", kind, "")

@@ -132,7 +132,7 @@ def test_sizes_without_a_smaller_format_are_named(tmp_path: Path, capsys: pytest
     """A size at which int8 was not measured is no size at which fp32 is best: it is said, with what would measure it."""
     small = measured("onnxruntime-int8-threads2", 0.004, size=(1, 128), threads=2, instances=[(0, 1)], precision="int8")
     said = (
-        "fp32 alone was measured at 1 x 32: smaller number formats may be faster there too: pytest "
+        "fp32 alone was measured at 1 x 32, where a smaller number format may be faster; there: pytest "
         "benchmarks/test_precision.py --benchmark-only --model bert-tiny --batch-sizes 1 --sequence-lengths 32"
     )
     assert said in lines_of(view_of_runs(tmp_path / "a", [PYTORCH, TWO, small]))
@@ -141,6 +141,18 @@ def test_sizes_without_a_smaller_format_are_named(tmp_path: Path, capsys: pytest
     beside = measured("onnxruntime-int8-threads2", 0.004, threads=2, instances=[(0, 1)], precision="int8")
     for records in ([PYTORCH, TWO], [TWO, beside]):
         assert not any("fp32 alone" in line for line in lines_of(view_of_runs(tmp_path / records[1]["name"], records)))
+
+
+def test_an_emulated_format_is_no_hope(tmp_path: Path) -> None:
+    """It was measured once, at the smallest size, for what it costs: that fp32 alone was measured elsewhere is no loss."""
+    words = {"threads": 2, "instances": [(0, 1)]}
+    small = measured("onnxruntime-bf16-threads2", 0.1, precision="bf16", **words)
+    others = [measured("onnxruntime-fp32-threads2", 0.05, size=size, **words) for size in ((1, 128), (8, 32))]
+    for isa, said in ((["avx2"], False), (["avx2", "avx512_bf16"], True)):
+        machine = {"machine_id": "m", "hard": {"isa": isa, "physical_cores": 2}, "soft": {}}
+        lines = lines_of(view_of_runs(tmp_path / str(said), [TWO, small, *others], machine_info=machine))
+        assert any(line.startswith("fp32 alone was measured at 1 x 128, 8 x 32,") for line in lines) is said
+        assert any("for the first: pytest " in line for line in lines) is said
 
 
 def test_a_throttled_launch_is_read_with_care(tmp_path: Path) -> None:

@@ -19,14 +19,18 @@ INSTRUCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 """Of these, spelled as in /proc/cpuinfo (the last for ARM), a CPU needs one: without it the format is emulated in fp32."""
 
 
+def is_emulated(run: Run, precision: str) -> bool:
+    """Whether a run was measured on a CPU without instructions for a number format; not where the run does not say."""
+    isa = run.machine_hard.get("isa")
+    needs = INSTRUCTIONS.get(precision)
+    return isinstance(isa, list) and bool(isa) and needs is not None and not set(needs).intersection(isa)
+
+
 def emulated_formats(run: Run) -> Iterator[str]:
     """What each number format cost that was measured on a CPU without instructions for it."""
-    isa = run.machine_hard.get("isa")
-    if not isinstance(isa, list) or not isa:
-        return
     for result in run.results:
         precision = str(result.configuration.get("precision"))
-        if precision in INSTRUCTIONS and not set(INSTRUCTIONS[precision]).intersection(isa):
+        if is_emulated(run, precision):
             beside = [one.median_s for one in run.results if _is_fp32_of(result, one)]
             took = duration_text(result.median_s)
             against = f", {three_digits(result.median_s / min(beside))} times as long as in fp32" if beside else ""

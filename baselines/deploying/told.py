@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from baselines.comparing.disturbance import disturbed_because
+from baselines.comparing.instructions import is_emulated
 from baselines.comparing.tuning_file import FILE_NAME as SEARCHED
 from baselines.deploying.best_configurations import Recommendation, recommendations
 from baselines.deploying.command_line import command_lines, in_code
@@ -180,15 +181,19 @@ def remarks(run: Run, backends: Iterable[str]) -> Iterable[str]:
 
 
 def fewer_formats(run: Run, found: Sequence[Recommendation]) -> str | None:
-    """At which problem sizes fp32 alone was measured, where others had smaller number formats too; None where none was."""
-    alone = [one for one in found if one.formats == {"fp32"}]
+    """At which problem sizes fp32 alone was measured, where others had smaller number formats too; None where none was.
+
+    What the CPU emulates is no format that may be faster.
+    """
+    alone = [one for one in found if all(word == "fp32" or is_emulated(run, word) for word in one.formats)]
     if not alone or len(alone) == len(found):
         return None
     sizes = listed((f"{one.batch_size} x {one.sequence_length}" for one in alone), MOST)
     size = ["--batch-sizes", str(alone[0].batch_size), "--sequence-lengths", str(alone[0].sequence_length)]
-    model = ["--model", run.model] if run.model else []
-    command = shlex.join(["pytest", "benchmarks/test_precision.py", "--benchmark-only", *model, *size])
-    return f"fp32 alone was measured at {sizes}: smaller number formats may be faster there too: {command}"
+    model = [*(["--model", run.model] if run.model else []), *(["--inputs", run.inputs] if run.inputs == "text" else [])]
+    words = ["pytest", "benchmarks/test_precision.py", "--benchmark-only", *model, *size, *run.options_of(run.results)]
+    first = "there" if len(alone) == 1 else "for the first"
+    return f"fp32 alone was measured at {sizes}, where a smaller number format may be faster; {first}: {shlex.join(words)}"
 
 
 def limit_line(found: Sequence[Recommendation], results: Sequence[tuple[Result, Mapping[str, Any]]]) -> str:
