@@ -91,3 +91,12 @@ def test_text_is_kept_apart_from_seeded_ids(minilm: PreparedModel) -> None:
     assert minilm.cases["8x96"].parent.name.startswith("text-")
     assert minilm.checkpoint == Path(find_or_build("minilm"))
     assert minilm.parameters == 22_713_216
+
+
+def test_calibration_without_a_tokenizer_has_short_rows_as_well(tmp_path: Path) -> None:
+    """As text has: a range that is seen at one length is not that of others. What is beyond a row is padding, and masked."""
+    arrays = inputs.calibration(tmp_path, 200, 7, 64)
+    lengths = arrays["attention_mask"].sum(axis=1)
+    assert (len(lengths), lengths.max(), lengths.min()) == (16, 64, int(0.15 * 64))
+    assert ((arrays["input_ids"] == 7) == (arrays["attention_mask"] == 0)).all()
+    assert all((mask[: mask.sum()] == 1).all() for mask in arrays["attention_mask"])
