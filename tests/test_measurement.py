@@ -209,7 +209,7 @@ def test_padding_is_nobodys_answer() -> None:
     output[1, 2] = np.nan
     require_parity(output, REFERENCE, MASK, 1e-6)
     output[1, 1, 3] += 1
-    with pytest.raises(ParityError, match=r"differs from fp32 PyTorch by up to 1\.00e\+00 \(allowed 1e-06\)"):
+    with pytest.raises(ParityError, match=r"differs from fp32 PyTorch by up to 1\.00e\+00 \(allowed 1\.00e-06\)"):
         require_parity(output, REFERENCE, MASK, 1e-6)
 
 
