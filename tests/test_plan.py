@@ -307,6 +307,23 @@ def test_a_run_ends_within_its_budget_whatever_the_machine_does(factor: float, l
     assert clock.now >= 450 or not schedule.left_out  # what was left out for a wrong price is taken in again
 
 
+def test_what_is_of_most_worth_is_measured_before_time_runs_out() -> None:
+    """Everything takes twice its price: what stands last in the session is measured all the same, where it is worth most."""
+    clock = Clock()
+    found = {
+        "format": candidate("format", 10, question="precision", deployment="other"),
+        **{str(one): candidate(str(one), 10, deployment=str(one)) for one in range(9)},
+    }
+    items = [item(name) for name in [*map(str, range(9)), "format"]]
+    schedule = Schedule(items=items, candidates=found, clock=clock, started_s=0.0, budget_s=100.0)
+    made = [visit.item.nodeid for visit in run_through(schedule, clock, lambda _: 2.0) if visit.last]
+    assert {"0", "format"} <= {*made[:2]}
+    assert len(schedule.left_out) >= 4
+    clock = Clock()
+    unlimited = Schedule(items=items, candidates=found, clock=clock, started_s=0.0)
+    assert [visit.item.nodeid for visit in run_through(unlimited, clock, lambda _: 2.0)] == [one.nodeid for one in items]
+
+
 def test_what_comes_back_after_its_place_is_measured() -> None:
     """The dearest stands first and is left out; the rest takes a tenth of its price, and then there is time for it."""
     clock = Clock()
