@@ -240,7 +240,7 @@ def test_real_text_on_each_architecture(tmp_path: Path, workers: Workers, name: 
 def to_be_run(cell: Cell) -> bool:
     """Whether this machine can show what a cell says: the backend has the format, and is installed.
 
-    That a format is wrong is not seen in the few numbers of a sequence classification, and not asked of them.
+    That a format is wrong is not always seen in the few numbers of a sequence classification, and not asked of them.
     """
     card, (name, _, head) = backend_class(cell.backend), cell.model.partition("+")
     if not has_path(cell.backend, cell.precision) or card.unavailable() or card.unavailable_at(cell.precision):

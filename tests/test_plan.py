@@ -320,8 +320,28 @@ def test_what_is_of_most_worth_is_measured_before_time_runs_out() -> None:
     assert {"0", "format"} <= {*made[:2]}
     assert len(schedule.left_out) >= 4
     clock = Clock()
+    both = Schedule(items=items, candidates=found, clock=clock, started_s=0.0, budget_s=1000.0, launches=2)
+    order = [(visit.number, visit.item.nodeid) for visit in run_through(both, clock)]
+    first, second = ([name for number, name in order if number == one] for one in (0, 1))
+    assert (len(first), second) == (10, first[::-1])
+    clock = Clock()
     unlimited = Schedule(items=items, candidates=found, clock=clock, started_s=0.0)
     assert [visit.item.nodeid for visit in run_through(unlimited, clock, lambda _: 2.0)] == [one.nodeid for one in items]
+
+
+def test_tests_of_others_keep_their_place_where_benchmarks_are_put_first() -> None:
+    """Each once, whatever stands between."""
+    clock = Clock()
+    found = {
+        "a": candidate("a", 1, deployment="a"),
+        "b": candidate("b", 10, deployment="b"),
+        "c": candidate("c", 10, deployment="c", question="precision"),
+    }
+    items = [item(name) for name in "xabyc"]
+    schedule = Schedule(items=items, candidates=found, clock=clock, started_s=0.0, budget_s=1000.0, launches=2)
+    order = [(visit.number, visit.item.nodeid) for visit in run_through(schedule, clock)]
+    assert [name for number, name in order if number == 0] == ["x", "a", "c", "y", "b"]
+    assert [name for number, name in order if number == 1] == ["b", "c", "a"]
 
 
 def test_what_comes_back_after_its_place_is_measured() -> None:

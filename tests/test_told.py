@@ -132,7 +132,7 @@ def test_sizes_without_a_smaller_format_are_named(tmp_path: Path, capsys: pytest
     """A size at which int8 was not measured is no size at which fp32 is best: it is said, with what would measure it."""
     small = measured("onnxruntime-int8-threads2", 0.004, size=(1, 128), threads=2, instances=[(0, 1)], precision="int8")
     said = (
-        "fp32 alone was measured at 1 x 32, where a smaller number format may be faster; there: pytest "
+        "fp32 alone was measured at 1 x 32: a smaller number format may be faster there; to measure them: pytest "
         "benchmarks/test_precision.py --benchmark-only --model bert-tiny --batch-sizes 1 --sequence-lengths 32"
     )
     assert said in lines_of(view_of_runs(tmp_path / "a", [PYTORCH, TWO, small]))
@@ -151,8 +151,8 @@ def test_an_emulated_format_is_no_hope(tmp_path: Path) -> None:
     for isa, said in ((["avx2"], False), (["avx2", "avx512_bf16"], True)):
         machine = {"machine_id": "m", "hard": {"isa": isa, "physical_cores": 2}, "soft": {}}
         lines = lines_of(view_of_runs(tmp_path / str(said), [TWO, small, *others], machine_info=machine))
-        assert any(line.startswith("fp32 alone was measured at 1 x 128, 8 x 32,") for line in lines) is said
-        assert any("for the first: pytest " in line for line in lines) is said
+        assert any(line.startswith("fp32 alone was measured at 1 x 128, 8 x 32:") for line in lines) is said
+        assert any("to measure them at 1 x 128: pytest " in line for line in lines) is said
 
 
 def test_a_throttled_launch_is_read_with_care(tmp_path: Path) -> None:

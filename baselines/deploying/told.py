@@ -192,8 +192,9 @@ def fewer_formats(run: Run, found: Sequence[Recommendation]) -> str | None:
     size = ["--batch-sizes", str(alone[0].batch_size), "--sequence-lengths", str(alone[0].sequence_length)]
     model = [*(["--model", run.model] if run.model else []), *(["--inputs", run.inputs] if run.inputs == "text" else [])]
     words = ["pytest", "benchmarks/test_precision.py", "--benchmark-only", *model, *size, *run.options_of(run.results)]
-    first = "there" if len(alone) == 1 else "for the first"
-    return f"fp32 alone was measured at {sizes}, where a smaller number format may be faster; {first}: {shlex.join(words)}"
+    where = "" if len(alone) == 1 else f" at {alone[0].batch_size} x {alone[0].sequence_length}"
+    hope = "a smaller number format may be faster there"
+    return f"fp32 alone was measured at {sizes}: {hope}; to measure them{where}: {shlex.join(words)}"
 
 
 def limit_line(found: Sequence[Recommendation], results: Sequence[tuple[Result, Mapping[str, Any]]]) -> str:
