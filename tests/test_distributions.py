@@ -32,6 +32,8 @@ FOUND_BY_KERAS = {
     "scipy": "Keras has images and signals",
 }
 """The same of Keras and keras-hub."""
+FOUND_BY_HTTPX = dict.fromkeys(("pygments", "rich"), "httpx, of the hub's client, has a command line that prints with them")
+"""The same of FastEmbed, which asks no hub here and imports its client."""
 SERVED = """
 import json, sys
 from importlib.metadata import packages_distributions
@@ -87,6 +89,7 @@ def test_a_worker_imports_what_its_card_stands_on(name: str, minilm: PreparedMod
     imported: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     stands_on = set(required_by(needs_of(name)))
     needs = card.distributions
-    beside = {*(FOUND_BY_TORCH if "torch" in needs else ()), *(FOUND_BY_KERAS if "tensorflow" in needs else ())}
+    found_by = {"torch": FOUND_BY_TORCH, "tensorflow": FOUND_BY_KERAS, "fastembed": FOUND_BY_HTTPX}
+    beside = {one for framework, found in found_by.items() if framework in needs for one in found}
     foreign = {one: owners for one, owners in imported.items() if one not in beside and not stands_on & set(owners)}
     assert not foreign, f"{name} also imports {foreign}"
