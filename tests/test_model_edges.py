@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from fixtures.asked.possible import why_no_texts, why_not_sequence_length
 from fixtures.asked.precisions import has_path, why_no_path
-from fixtures.model import onnx_export
+from fixtures.model import onnx_export, reference
 from fixtures.model.__main__ import prepare
 from fixtures.model.architectures import ARCHITECTURES, positions_of
 from fixtures.model.heads import directory_of, parted
@@ -198,3 +199,16 @@ def test_whoever_has_seen_enough_of_the_matrix_ends_it() -> None:
     command = f"{sys.executable} -m fixtures.model --support | head -1"
     done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+def test_an_architecture_that_cannot_run_on_ids_is_told_with_the_size() -> None:
+    """Wherever it is asked: whole cases, padded rows and texts have the same answer."""
+
+    class Picky:
+        name_or_path = "elsewhere"
+
+        def __call__(self, **_: Any) -> None:
+            raise TypeError("no pixel_values")
+
+    with pytest.raises(PreparationError, match=r"Picky of elsewhere cannot run on token ids alone at 1x5: .*pixel_values"):
+        reference._answer(Picky(), {"input_ids": torch.zeros(1, 5, dtype=torch.int64)})

@@ -131,7 +131,7 @@ def head(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
         yield f"Note: {slow}."
     if fewer := fewer_formats(run, found):
         yield f"Note: {fewer}"
-    for remark in remarks(run, sorted({str(one.fastest.result.configuration.get("backend")) for one in found})):
+    for remark in remarks(run, found):
         yield f"Note: {remark}."
 
 

@@ -164,8 +164,8 @@ def caveats(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
     )
     if said := [f"{count} {why}" for count, why in counts if count]:
         yield f"not compared: {', '.join(said)}"
-    backends = {str(one.fastest.result.configuration.get("backend")) for one in found}
-    yield from remarks(run, sorted(backends))
+    yield from remarks(run, found)
+    backends = _fastest(found)
     backends |= {str(result.configuration.get("backend")) for result in run.results}
     if len(backends) == 1:
         yield f"only {backends.pop()} was measured: no other backend was compared"
@@ -173,9 +173,13 @@ def caveats(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
         yield fewer
 
 
-def remarks(run: Run, backends: Iterable[str]) -> Iterable[str]:
-    """What the cards of some backends say to a reader of their numbers."""
-    for backend in backends:
+def _fastest(found: Sequence[Recommendation]) -> set[str]:
+    return {str(one.fastest.result.configuration.get("backend")) for one in found}
+
+
+def remarks(run: Run, found: Sequence[Recommendation]) -> Iterable[str]:
+    """What the cards of the fastest backends say to a reader of their numbers."""
+    for backend in sorted(_fastest(found)):
         if isinstance(said := run.backends.get(backend, {}).get("remark"), str):
             yield f"{backend}: {said}"
 
